@@ -1,0 +1,162 @@
+package wire
+
+import "encoding/binary"
+
+// Outbox orders what one side of a link writes: link frames first, then one FIFO per lane, round robin, at most MaxStep
+// of one lane at a time [LINK-2] [LINK-3]. It holds encoded frames and does no I/O; its caller locks it.
+type Outbox struct {
+	urgent []byte
+	ready  []*Lane // lanes that hold frames, in the order of their turns
+	head   int     // index of the first one in ready
+	queued int     // bytes held, link frames included
+	spare  [][]byte
+}
+
+// Lane is the FIFO of one actor, or of the frames without actor. The zero Lane is that of no actor.
+type Lane struct {
+	// Actor is the ref that Parts of this lane carry.
+	Actor uint64
+
+	buf    []byte // whole frames with their length prefixes
+	off    int    // what of buf was taken
+	queued bool   // in Outbox.ready
+	midway bool   // the last frame taken was a Part with more to come
+}
+
+// The buffers kept for reuse: a few, and none that a large frame has blown up.
+const (
+	maxSpare    = 64
+	maxSpareCap = 16 << 10
+)
+
+// Len is how many bytes wait to be taken.
+func (o *Outbox) Len() int { return o.queued }
+
+// Push queues a counted frame on its lane.
+func (o *Outbox) Push(l *Lane, m Message) {
+	before := len(l.buf)
+	if l.buf == nil {
+		l.buf = o.takeSpare()
+		before = 0
+	}
+	if FrameSize(m) <= MaxStep {
+		l.buf = AppendMessage(l.buf, m)
+	} else {
+		size := m.Size()
+		l.buf = appendParts(l.buf, l.Actor, appendEnvelope(make([]byte, 0, envelopeSize(m.Kind(), size)), m, size))
+	}
+	o.queued += len(l.buf) - before
+	if !l.queued {
+		l.queued = true
+		o.ready = append(o.ready, l)
+	}
+}
+
+// PushLink queues a link frame, which overtakes everything [LINK-2].
+func (o *Outbox) PushLink(m Message) {
+	before := len(o.urgent)
+	o.urgent = AppendMessage(o.urgent, m)
+	o.queued += len(o.urgent) - before
+}
+
+// Take moves whole frames to dst until about limit bytes are there or nothing is left. What it moved counts as written.
+func (o *Outbox) Take(dst []byte, limit int) []byte {
+	start := len(dst)
+	dst = append(dst, o.urgent...)
+	o.urgent = o.urgent[:0]
+	for len(dst)-start < limit && o.head < len(o.ready) {
+		l := o.ready[o.head]
+		o.ready[o.head] = nil
+		o.head++
+		dst = l.take(dst)
+		if l.off < len(l.buf) {
+			o.ready = append(o.ready, l)
+			continue
+		}
+		o.keepSpare(l.buf)
+		l.buf, l.off, l.queued = nil, 0, false
+	}
+	if o.head == len(o.ready) {
+		o.ready, o.head = o.ready[:0], 0
+	} else if o.head > len(o.ready)/2 && o.head > 64 {
+		o.ready, o.head = append(o.ready[:0], o.ready[o.head:]...), 0
+	}
+	o.queued -= len(dst) - start
+	return dst
+}
+
+// take moves one step of the lane: as many whole frames as fit MaxStep, at least one.
+func (l *Lane) take(dst []byte) []byte {
+	from := l.off
+	for l.off < len(l.buf) {
+		end := l.off + HeaderLen + int(binary.BigEndian.Uint32(l.buf[l.off:]))
+		if l.off > from && end-from > MaxStep {
+			break
+		}
+		l.midway = isOpenPart(l.buf[l.off+HeaderLen : end])
+		l.off = end
+	}
+	return append(dst, l.buf[from:l.off]...)
+}
+
+// isOpenPart tells whether a frame is a Part with more to come. Only our own frames come here.
+func isOpenPart(frame []byte) bool {
+	f, err := ParseFrame(frame)
+	if err != nil || f.Kind != RunnerPart {
+		return false
+	}
+	var p Part
+	return p.Unmarshal(f.Body) == nil && !p.Last
+}
+
+// Drop forgets what the lane still holds and calls unwritten for each frame of which no byte was taken, parts put
+// together again [CALL-7]. The lane may be used again.
+func (o *Outbox) Drop(l *Lane, unwritten func(Frame)) {
+	rest, skip := l.buf[l.off:], l.midway
+	o.queued -= len(rest)
+	l.buf, l.off, l.midway = nil, 0, false // its place in ready, if any, is passed over: an empty step
+	var parts Assembler
+	for len(rest) > 0 {
+		var raw []byte
+		raw, rest, _ = NextFrame(rest, len(rest))
+		f, err := ParseFrame(raw)
+		if err != nil {
+			continue
+		}
+		if f.Kind == RunnerPart {
+			var p Part
+			if p.Unmarshal(f.Body) != nil {
+				continue
+			}
+			if skip {
+				skip = !p.Last
+				continue
+			}
+			whole, _ := parts.Add(&p, len(p.Data)+len(parts.buf))
+			if whole == nil {
+				continue
+			}
+			if f, err = ParseFrame(whole); err != nil {
+				continue
+			}
+		}
+		if unwritten != nil {
+			unwritten(f)
+		}
+	}
+}
+
+func (o *Outbox) takeSpare() []byte {
+	if n := len(o.spare); n > 0 {
+		b := o.spare[n-1]
+		o.spare = o.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, 512)
+}
+
+func (o *Outbox) keepSpare(b []byte) {
+	if len(o.spare) < maxSpare && cap(b) <= maxSpareCap && cap(b) > 0 {
+		o.spare = append(o.spare, b[:0])
+	}
+}
