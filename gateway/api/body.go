@@ -1,0 +1,181 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/route"
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// Media types [HTTP-3].
+const (
+	mediaJSON = "application/json"
+	mediaCBOR = "application/cbor"
+	// mediaForm is what curl -d says of any body.
+	mediaForm = "application/x-www-form-urlencoded"
+)
+
+// body is what a request may carry, as CBOR.
+type body struct {
+	Args  cbor.RawMessage `cbor:"args"`
+	Input cbor.RawMessage `cbor:"input"`
+}
+
+var noArgs = cbor.RawMessage{0x80} // the empty array
+
+// readBody reads the body of an action or a creation. No body is an empty one.
+func (h *Handler) readBody(r *http.Request) (body, *wire.Error) {
+	b := body{Args: noArgs}
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(h.limits.MaxFrame)))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return b, wire.RequestTooLarge.Newf("The body has more than %d bytes.", h.limits.MaxFrame)
+	}
+	if err != nil {
+		return b, wire.RequestInvalid.Newf("The body could not be read.")
+	}
+	if len(raw) == 0 {
+		return b, nil
+	}
+	media, e := contentType(r)
+	if e != nil {
+		return b, e
+	}
+	if media == mediaJSON {
+		if raw, err = payload.FromJSON(raw); err != nil {
+			return b, wire.RequestInvalidJSON.Newf("%v.", err)
+		}
+	}
+	if err := payload.Unmarshal(raw, &b); err != nil {
+		return b, wire.RequestInvalidPayload.Newf("The body is not a map with args and input: %v.", err)
+	}
+	return b, h.checkBody(&b)
+}
+
+func (h *Handler) checkBody(b *body) *wire.Error {
+	const arrayMajor = 4
+	switch {
+	case len(b.Args) == 0 || b.Args[0]>>5 != arrayMajor:
+		return wire.RequestInvalid.Newf(`The arguments must be an array: {"args":[…]}.`)
+	case len(b.Args) > h.limits.MaxArgs:
+		return wire.RequestTooLarge.Newf("The arguments have %d bytes, at most %d are allowed.", len(b.Args), h.limits.MaxArgs)
+	case len(b.Input) > h.limits.MaxInput:
+		return wire.RequestTooLarge.Newf("The input has %d bytes, at most %d are allowed.", len(b.Input), h.limits.MaxInput)
+	}
+	return nil
+}
+
+// contentType is how a body is to be read. What a browser would send across origins without asking must not pass for
+// JSON, so the lenient cases hold only without Origin [HTTP-3].
+func contentType(r *http.Request) (string, *wire.Error) {
+	header := r.Header.Get("Content-Type")
+	media, _, _ := mime.ParseMediaType(header)
+	switch {
+	case media == mediaJSON, media == mediaCBOR:
+		return media, nil
+	case (header == "" || media == mediaForm) && r.Header.Get("Origin") == "":
+		return mediaJSON, nil
+	}
+	return "", wire.RequestUnsupportedMediaType.Newf("The content type %q is not supported: send application/json or application/cbor.", header)
+}
+
+// wantsCBOR tells whether the answer is to be CBOR: by Accept, else in kind [HTTP-3].
+func wantsCBOR(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	switch {
+	case strings.Contains(accept, mediaCBOR):
+		return true
+	case strings.Contains(accept, mediaJSON):
+		return false
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return media == mediaCBOR
+}
+
+// answerCall writes the result of an action [HTTP-1].
+func (h *Handler) answerCall(w http.ResponseWriter, r *http.Request, result route.Result) {
+	if result.Error != nil {
+		h.fail(w, r, result.Error)
+		return
+	}
+	output := result.Output
+	if !result.HasOutput {
+		output = []byte{0xf6} // null
+	}
+	if wantsCBOR(r) {
+		// {"output": …}
+		out := append([]byte{0xa1, 0x66, 'o', 'u', 't', 'p', 'u', 't'}, output...)
+		write(w, http.StatusOK, mediaCBOR, out)
+		return
+	}
+	out, err := payload.AppendJSON([]byte(`{"output":`), output)
+	if err != nil {
+		h.fail(w, r, wire.RequestInvalidPayload.Newf("The result cannot be carried in JSON: %v.", err).With(wire.RanYes))
+		return
+	}
+	write(w, http.StatusOK, mediaJSON, append(out, '}', '\n'))
+}
+
+// errorBody is an error as HTTP carries it [HTTP-4].
+type errorBody struct {
+	Group     string          `json:"group" cbor:"group"`
+	Code      string          `json:"code" cbor:"code"`
+	Message   string          `json:"message" cbor:"message"`
+	Metadata  cbor.RawMessage `json:"-" cbor:"metadata,omitempty"`
+	JSON      json.RawMessage `json:"metadata,omitempty" cbor:"-"`
+	Retryable bool            `json:"retryable" cbor:"retryable"`
+	Ran       string          `json:"ran" cbor:"ran"`
+}
+
+// fail answers with an error, with the status of the registry.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, e *wire.Error) {
+	if e.RetryAfterMs > 0 {
+		w.Header().Set("Retry-After", strconv.FormatUint(uint64(e.RetryAfterMs+999)/1000, 10))
+	}
+	b := errorBody{Group: e.Group, Code: e.Code, Message: e.Message, Retryable: e.Retryable, Ran: e.Ran.String()}
+	if payload.WellFormed(e.Metadata) == nil {
+		b.Metadata = e.Metadata
+	}
+	if b.Metadata != nil {
+		if text, err := payload.AppendJSON(nil, b.Metadata); err == nil {
+			b.JSON = text
+		}
+	}
+	h.reply(w, r, e.HTTPStatus(), map[string]any{"error": b})
+}
+
+// reply writes a value as JSON or CBOR.
+func (h *Handler) reply(w http.ResponseWriter, r *http.Request, status int, v any) {
+	encode, media := jsonLine, mediaJSON
+	if wantsCBOR(r) {
+		encode, media = payload.Marshal, mediaCBOR
+	}
+	out, err := encode(v)
+	if err != nil {
+		h.cfg.Session.Logger.Error("encode an answer", "path", r.URL.Path, "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	write(w, status, media, out)
+}
+
+func jsonLine(v any) ([]byte, error) {
+	out, err := json.Marshal(v)
+	return append(out, '\n'), err
+}
+
+func write(w http.ResponseWriter, status int, media string, out []byte) {
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(out) // a caller that has gone needs no answer
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/auth"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// healthz answers while the process lives [HTTP-6].
+func (h *Handler) healthz(w http.ResponseWriter, r *http.Request) {
+	h.reply(w, r, http.StatusOK, map[string]any{"status": "ok"})
+}
+
+// readyz answers whether the gateway can serve, and what it lacks [HTTP-6].
+func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
+	reasons := h.cfg.Ready(r.Context())
+	if len(reasons) > 0 {
+		h.reply(w, r, http.StatusServiceUnavailable, map[string]any{"ready": false, "reasons": reasons})
+		return
+	}
+	h.reply(w, r, http.StatusOK, map[string]any{"ready": true})
+}
+
+// metadata tells what this gateway is and speaks. It needs no token: a client reads it before it has one.
+func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
+	l := h.limits
+	h.reply(w, r, http.StatusOK, map[string]any{
+		"name": "stagedoor", "version": h.cfg.Version, "gateway": h.cfg.Session.Gateway, "region": h.cfg.Region,
+		"development": h.cfg.Session.Development,
+		"protocols": map[string]any{
+			"client": []string{wire.SubprotocolClientProto, wire.SubprotocolClientJSON},
+			"runner": map[string]any{"min": wire.ProtocolMin, "max": wire.ProtocolMax, "features": wire.RunnerFeatures()},
+		},
+		"limits": map[string]int{
+			"maxMessage": l.MaxFrame, "maxArgs": l.MaxArgs, "maxInput": l.MaxInput, "maxParams": l.MaxParams,
+			"maxCalls": l.MaxCalls, "maxConnections": l.MaxConnections, "maxSubscriptions": l.MaxSubscriptions,
+			"maxState": l.MaxState, "maxOutput": l.MaxOutput, "maxEvent": l.MaxEvent,
+		},
+	})
+}
+
+func (h *Handler) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if _, ok := h.authenticate(w, r, auth.Admin); ok {
+		h.metrics.ServeHTTP(w, r)
+	}
+}
+
+// metricsHandler publishes the gateway's counters and those of the process.
+func metricsHandler(s *stats.Stats) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, g *stats.Gauge) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "stagedoor_" + name, Help: help},
+			func() float64 { return float64(g.Value()) }))
+	}
+	counter := func(name, help string, c *stats.Counter) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "stagedoor_" + name + "_total", Help: help},
+			func() float64 { return float64(c.Value()) }))
+	}
+	gauge("sessions", "Client sessions that are open.", &s.Sessions)
+	gauge("connections", "Connections that actors have accepted.", &s.Connections)
+	gauge("links", "Runner links past their handshake.", &s.Links)
+	gauge("actors", "Actors with a living incarnation.", &s.Actors)
+	counter("calls", "Calls taken from clients.", &s.Calls)
+	counter("call_errors", "Calls answered with an error.", &s.CallErrors)
+	counter("events", "Events emitted by actors, after the gate.", &s.Events)
+	counter("deliveries", "Events queued for clients.", &s.Deliveries)
+	counter("commits", "Commits acknowledged.", &s.Commits)
+	counter("commits_refused", "Commits refused for good.", &s.CommitsRefused)
+	counter("commits_unknown", "Commit attempts with unknown outcome.", &s.CommitsUnknown)
+	counter("starts", "Actor starts.", &s.Starts)
+	counter("start_failures", "Actor starts that did not become ready.", &s.StartFailures)
+	counter("links_lost", "Runner links that ended without Goodbye.", &s.LinksLost)
+	counter("slow_readers", "Sessions closed because they did not read.", &s.SlowReaders)
+	counter("invalid_reports", "Actors fenced because their runner broke the protocol.", &s.InvalidReports)
+	counter("errors_replaced", "Error codes that their sender may not send.", &s.ErrorsReplaced)
+	counter("frames_malformed", "Frames that could not be decoded.", &s.FramesMalformed)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,312 @@
+package api
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/link"
+	"github.com/stagedoor-dev/stagedoor/gateway/route"
+	"github.com/stagedoor-dev/stagedoor/gateway/session"
+	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// upgraders holds one gws upgrader for each subprotocol that may be chosen; "" is none.
+type upgraders map[string]*gws.Upgrader
+
+func newUpgraders(maxMessage int) upgraders {
+	u := upgraders{}
+	for _, chosen := range []string{"", wire.SubprotocolClientProto, wire.SubprotocolClientJSON, wire.SubprotocolRunner} {
+		option := &gws.ServerOption{CheckUtf8Enabled: true, ReadMaxPayloadSize: maxMessage + wire.HeaderLen}
+		if chosen != "" {
+			option.SubProtocols = []string{chosen}
+		}
+		u[chosen] = gws.NewUpgrader(socketEvents{}, option)
+	}
+	return u
+}
+
+// choose picks the subprotocol: the first that the client offers and we know. ok is false if it offers only others.
+func choose(r *http.Request, known ...string) (chosen string, ok bool) {
+	offered := r.Header.Values("Sec-WebSocket-Protocol")
+	if len(offered) == 0 {
+		return "", true
+	}
+	for _, name := range strings.Split(strings.Join(offered, ","), ",") {
+		if name = strings.TrimSpace(name); slices.Contains(known, name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// connect serves /v1/connect: a client session over WebSocket [SESS-1].
+func (h *Handler) connect(w http.ResponseWriter, r *http.Request) { h.serveClient(w, r, nil) }
+
+// connectActor serves /v1/actors/{address}/connect: a session with one connection opened at once [SESS-7].
+func (h *Handler) connectActor(w http.ResponseWriter, r *http.Request, target route.Request) {
+	open, e := firstConnection(r, target)
+	if e != nil {
+		h.fail(w, r, e)
+		return
+	}
+	h.serveClient(w, r, open)
+}
+
+func firstConnection(r *http.Request, target route.Request) (*clientv1alpha1.ConnectionOpen, *wire.Error) {
+	m, e := mode(r, target.ID)
+	if e != nil {
+		return nil, e
+	}
+	q := r.URL.Query()
+	open := &clientv1alpha1.ConnectionOpen{TargetId: target.ID, Mode: m, Subscriptions: q["subscribe"]}
+	if target.ID == "" {
+		a := target.Address
+		open.Target = &commonv1alpha1.Address{Namespace: a.Namespace, Type: a.Type, Key: a.Key}
+	}
+	var err error
+	if q.Has("params") {
+		if open.Params, err = payload.FromJSON([]byte(q.Get("params"))); err != nil {
+			return nil, wire.RequestInvalidJSON.Newf("The parameter params: %v.", err)
+		}
+	}
+	if q.Has("input") {
+		if open.Input, err = payload.FromJSON([]byte(q.Get("input"))); err != nil {
+			return nil, wire.RequestInvalidJSON.Newf("The parameter input: %v.", err)
+		}
+	}
+	return open, nil
+}
+
+func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *clientv1alpha1.ConnectionOpen) {
+	chosen, ok := choose(r, wire.SubprotocolClientProto, wire.SubprotocolClientJSON)
+	if !ok {
+		h.fail(w, r, wire.RequestInvalid.Newf("The subprotocols are %s and %s.", wire.SubprotocolClientProto, wire.SubprotocolClientJSON))
+		return
+	}
+	socket, conn := h.upgrade(w, r, chosen, h.limits.MaxSessionQueue)
+	if socket == nil {
+		return
+	}
+	var form session.Form = session.JSON{}
+	if chosen == wire.SubprotocolClientProto {
+		form = session.Proto{}
+	}
+	s := session.New(h.cfg.Session, socket, form, parameter(r, "namespace", "Stagedoor-Namespace"), token(r))
+	if !h.enter(s) {
+		s.Goodbye(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		first = nil
+	}
+	defer h.leave(s)
+	socket.reader = sessionReader{s, socket.out}
+	if first == nil || s.OpenFirst(first) {
+		conn.ReadLoop()
+	}
+	socket.end(s.Ended)
+}
+
+// connectRunner serves /runner/v1alpha1: a runner link over WebSocket [LINK-1].
+func (h *Handler) connectRunner(w http.ResponseWriter, r *http.Request) {
+	chosen, ok := choose(r, wire.SubprotocolRunner)
+	if !ok {
+		h.fail(w, r, wire.RequestInvalid.Newf("The subprotocol is %s.", wire.SubprotocolRunner))
+		return
+	}
+	socket, conn := h.upgrade(w, r, chosen, 0)
+	if socket == nil {
+		return
+	}
+	l := link.New(h.cfg.Link, linkSocket{socket})
+	if !h.enterLink(l) {
+		l.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+	}
+	defer h.leaveLink(l)
+	socket.reader = linkReader{l}
+	conn.ReadLoop()
+	l.Ended()
+}
+
+// ServeRunner runs a runner link on a byte stream until it ends. It owns conn.
+func (h *Handler) ServeRunner(conn net.Conn) {
+	link.ServeStream(h.cfg.Link, conn, func(l *link.Link) func() {
+		if !h.enterLink(l) {
+			l.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		}
+		return func() { h.leaveLink(l) }
+	})
+}
+
+// upgrade takes the connection over. Without queue, writes go straight to it: a runner link has its own order.
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string, queue int) (*socket, *gws.Conn) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Upgrade", "websocket")
+		h.fail(w, r, wire.RequestInvalid.Newf("This endpoint is a WebSocket."))
+		return nil, nil
+	}
+	raw, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		h.fail(w, r, wire.RequestInvalid.Newf("WebSocket needs HTTP/1.1."))
+		return nil, nil
+	}
+	_ = raw.SetDeadline(time.Time{}) // the HTTP server's time-outs end here
+	s := &socket{raw: raw, text: chosen != wire.SubprotocolClientProto}
+	conn := raw
+	if queue > 0 {
+		s.out = &outgoing{Conn: raw, limit: queue}
+		conn = s.out
+	}
+	ws, err := h.upgraders[chosen].UpgradeFromConn(conn, buffered.Reader, r)
+	if err != nil {
+		_ = raw.Close()
+		if s.out != nil {
+			s.out.wait()
+		}
+		return nil, nil
+	}
+	ws.Session().Store(socketKey, s)
+	s.ws = ws
+	return s, ws
+}
+
+// socketKey is where a gws connection keeps its socket.
+const socketKey = "socket"
+
+// reader takes what a socket receives.
+type reader interface {
+	// Receive takes a message; false ends the socket.
+	Receive([]byte) bool
+	// Heard notes a sign of life.
+	Heard()
+	// Finished returns when the farewell was written and the connection closed: until then nothing more is read.
+	Finished()
+}
+
+// socket is a WebSocket as session.Socket and as the base of a link.Socket.
+type socket struct {
+	raw    net.Conn
+	out    *outgoing // nil for a runner's
+	ws     *gws.Conn
+	text   bool
+	reader reader
+}
+
+// end tells the session that its socket is not read any more, and waits until what is queued was written.
+func (s *socket) end(ended func()) {
+	ended()
+	_ = s.out.Close()
+	s.out.wait()
+}
+
+// Send implements session.Socket.
+func (s *socket) Send(message []byte) bool {
+	opcode := byte(opBinary)
+	if s.text {
+		opcode = opText
+	}
+	return s.out.message(opcode, message)
+}
+
+// Finish implements session.Socket.
+func (s *socket) Finish(farewell []byte, e *wire.Error) {
+	var last []byte
+	if len(farewell) > 0 {
+		opcode := byte(opBinary)
+		if s.text {
+			opcode = opText
+		}
+		last = append(appendHeader(last, opcode, len(farewell)), farewell...)
+	}
+	code, reason := closeCode(e)
+	s.out.finish(appendClose(last, code, reason))
+}
+
+// Ping implements session.Socket.
+func (s *socket) Ping() { _ = s.ws.WritePing(nil) }
+
+// Transport implements session.Socket.
+func (s *socket) Transport() string { return "websocket" }
+
+// Peer implements session.Socket and link.Socket.
+func (s *socket) Peer() string { return s.raw.RemoteAddr().String() }
+
+// closeCode is the WebSocket close code of an error; none is a normal end.
+func closeCode(e *wire.Error) (int, string) {
+	const normal, goingAway, protocol, policy, internal = 1000, 1001, 1002, 1008, 1011
+	switch {
+	case e == nil:
+		return normal, ""
+	case errors.Is(e, wire.GatewayDraining):
+		return goingAway, e.Name()
+	case e.Group == "request" || e.Group == "runner":
+		return protocol, e.Name()
+	case e.Group == "auth" || e.Group == "session":
+		return policy, e.Name()
+	}
+	return internal, e.Name()
+}
+
+// linkSocket is a runner's WebSocket as link.Socket.
+type linkSocket struct{ *socket }
+
+// WriteFrames implements link.Socket: one message of whole frames.
+func (s linkSocket) WriteFrames(b []byte) error { return s.ws.WriteMessage(gws.OpcodeBinary, b) }
+
+// Close implements link.Socket.
+func (s linkSocket) Close() error { return s.raw.Close() }
+
+// linkReader is a Link as reader.
+type linkReader struct{ *link.Link }
+
+// Receive implements reader.
+func (l linkReader) Receive(b []byte) bool { return l.Link.Receive(b) == nil }
+
+// Heard implements reader.
+func (l linkReader) Heard() {}
+
+// Finished implements reader.
+func (l linkReader) Finished() { l.Link.Wait() }
+
+// sessionReader is a Session as reader.
+type sessionReader struct {
+	*session.Session
+	out *outgoing
+}
+
+// Finished implements reader.
+func (s sessionReader) Finished() { s.out.wait() }
+
+// socketEvents hands what gws reads to the socket's reader. Control frames are the library's to answer.
+type socketEvents struct{ gws.BuiltinEventHandler }
+
+// OnMessage implements gws.Event.
+func (socketEvents) OnMessage(c *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	v, _ := c.Session().Load(socketKey)
+	s, ok := v.(*socket)
+	if ok && !s.reader.Receive(m.Bytes()) {
+		s.reader.Finished()
+	}
+}
+
+// OnPing implements gws.Event.
+func (socketEvents) OnPing(c *gws.Conn, p []byte) {
+	heard(c)
+	_ = c.WritePong(p)
+}
+
+// OnPong implements gws.Event.
+func (socketEvents) OnPong(c *gws.Conn, _ []byte) { heard(c) }
+
+func heard(c *gws.Conn) {
+	if v, _ := c.Session().Load(socketKey); v != nil {
+		v.(*socket).reader.Heard()
+	}
+}

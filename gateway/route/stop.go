@@ -1,0 +1,275 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/store"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// intent is the actor's own wish. A sleep is granted only if nothing is outstanding [SLEEP-3].
+func (inc *incarnation) intent(i runnerv1alpha1.Intent) {
+	a := inc.actor
+	if a.phase != awake {
+		return
+	}
+	switch i {
+	case runnerv1alpha1.Intent_INTENT_SLEEP:
+		if len(inc.calls) == 0 && len(inc.opens) == 0 && inc.reads == 0 {
+			a.stopLocked(runnerv1alpha1.StopReason_STOP_REASON_SLEEP, a.router.cfg.Timeouts.Stop)
+		}
+	case runnerv1alpha1.Intent_INTENT_DESTROY:
+		a.stopLocked(runnerv1alpha1.StopReason_STOP_REASON_DESTROY, a.router.cfg.Timeouts.Stop)
+	case runnerv1alpha1.Intent_INTENT_UNSPECIFIED:
+	}
+}
+
+// stopLocked asks the runner to stop the actor; from now on work waits for the next generation.
+func (a *Actor) stopLocked(reason runnerv1alpha1.StopReason, grace time.Duration) {
+	inc := a.inc
+	a.phase = stopping
+	inc.clock.Stop()
+	inc.clock = time.AfterFunc(grace, inc.stopTimedOut)
+	inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: reason, GraceMs: uint32(grace.Milliseconds())})
+}
+
+// Leave implements place.Guest: the runner or the gateway is going away [LINK-10].
+func (inc *incarnation) Leave(grace time.Duration) {
+	a := inc.actor
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.inc != inc || a.phase == stopping {
+		return
+	}
+	if a.phase == starting {
+		// It has nothing to hand over yet: what waits goes to the next runner.
+		inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: runnerv1alpha1.StopReason_STOP_REASON_FENCED})
+		inc.end()
+		a.phase = idle
+		a.settleLocked(true)
+		return
+	}
+	inc.leaving = true
+	a.stopLocked(runnerv1alpha1.StopReason_STOP_REASON_DRAIN, min(grace, a.router.cfg.Timeouts.Stop))
+}
+
+// stopTimedOut closes a ref whose grace is over [SLEEP-3].
+func (inc *incarnation) stopTimedOut() {
+	a := inc.actor
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.inc != inc {
+		return
+	}
+	a.router.cfg.Logger.Warn("an actor did not stop within its grace; it is fenced", "actor", inc.id)
+	inc.fence(wire.ActorCrashed.Newf("The actor did not stop within its grace."))
+}
+
+// stopped is the runner's last word on the incarnation.
+func (inc *incarnation) stopped(m *runnerv1alpha1.ActorStopped) {
+	a := inc.actor
+	switch m.GetOutcome() {
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED:
+		if a.phase == starting {
+			inc.startRefused(wire.ErrorFromProto(m.GetError()))
+			return
+		}
+		inc.violation("START_FAILED when it was not starting")
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT:
+		inc.finish(wire.ActionOutcomeUnknown.New()) // for calls that the runner did not end
+		a.failures = 0
+		inc.release()
+		a.settleLocked(inc.leaving) // the connections of an actor that did not want to sleep want it back
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED:
+		inc.destroyedLocked()
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_CRASHED, runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED,
+		runnerv1alpha1.StopOutcome_STOP_OUTCOME_UNSPECIFIED:
+		inc.finish(inc.crash(wire.ErrorFromProto(m.GetError())))
+		inc.failed()
+		a.settleLocked(true)
+	}
+}
+
+// crash is actor.crashed with the cause that the runner made public.
+func (inc *incarnation) crash(cause *wire.Error) *wire.Error {
+	if cause == nil {
+		return wire.ActorCrashed.New()
+	}
+	cause = inc.accept(cause)
+	if errors.Is(cause, wire.StateTooLarge) {
+		return cause // [STATE-2]
+	}
+	return wire.ActorCrashed.Newf("The actor stopped unexpectedly: %s: %s", cause.Name(), cause.Message)
+}
+
+// release gives up the ownership, so that another gateway need not wait for the runner's lease to run out.
+func (inc *incarnation) release() {
+	r := inc.actor.router
+	r.spawn(func() {
+		err := r.cfg.Store.Release(r.ctx, inc.id, inc.generation, inc.nonce)
+		if err != nil && !errors.Is(err, store.ErrFenced) && !errors.Is(err, store.ErrNotFound) && r.ctx.Err() == nil {
+			r.cfg.Logger.Warn("release a sleeping actor", "actor", inc.id, "error", err)
+		}
+	})
+}
+
+// destroyedLocked ends the actor for good [LIFE-6].
+func (inc *incarnation) destroyedLocked() {
+	a := inc.actor
+	e := wire.ActorDestroyed.New()
+	inc.finish(e)
+	a.failures = 0
+	for _, c := range slices.Collect(maps.Values(a.connections)) {
+		a.dropConnection(c)
+		c.end(e, commonv1alpha1.Reconnect_RECONNECT_NEVER)
+	}
+	a.gone = nil
+	if inc.destroyed {
+		a.finishDestroyLocked(nil)
+		return
+	}
+	// The runner has no commit that says so (a volatile actor, or a runner that leaves it to us).
+	a.phase = starting // nobody starts it meanwhile
+	if !a.router.spawn(func() { a.removeFromStore(inc.id) }) {
+		a.finishDestroyLocked(wire.GatewayDraining.New())
+	}
+}
+
+func (a *Actor) removeFromStore(id string) {
+	ctx, cancel := context.WithTimeout(a.router.ctx, a.router.cfg.Timeouts.Start)
+	defer cancel()
+	err := a.router.cfg.Store.Destroy(ctx, id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		a.finishDestroyLocked(a.router.storeError("destroy", err))
+		return
+	}
+	a.finishDestroyLocked(nil)
+}
+
+func (a *Actor) finishDestroyLocked(e *wire.Error) {
+	a.phase = idle
+	for _, d := range a.destroyers {
+		d.finish(e)
+	}
+	a.destroyers = nil
+	a.settleLocked(false)
+}
+
+// Lost implements link.Actor: the runner is gone [CALL-7] [CONN-8] [LIFE-8].
+func (inc *incarnation) Lost(unwritten []wire.Frame) {
+	a := inc.actor
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.inc != inc {
+		return
+	}
+	again := inc.unsent(unwritten)
+	if a.phase == starting {
+		// Those who wait go on waiting for the next runner.
+		inc.end()
+		a.failures++
+		a.phase = idle
+		a.settleLocked(true)
+		return
+	}
+	inc.finish(wire.ActionOutcomeUnknown.New())
+	inc.failed()
+	// They came before those who wait already.
+	a.waiting = append(again, a.waiting...)
+	for _, v := range again {
+		a.expireBy(v.request().Deadline)
+	}
+	a.settleLocked(true)
+}
+
+// unsent takes the calls that no byte was written of, and all unanswered opens, out of the incarnation, in the order of
+// their arrival.
+func (inc *incarnation) unsent(unwritten []wire.Frame) []visitor {
+	byID := map[uint64]visitor{}
+	for _, f := range unwritten {
+		var m wire.Call
+		if f.Kind != wire.RunnerCall || m.Unmarshal(f.Body) != nil {
+			continue
+		}
+		if c := inc.calls[m.ID]; c != nil {
+			byID[m.ID] = c
+		}
+	}
+	for id, c := range inc.calls {
+		if c.unsent {
+			byID[id] = c
+		}
+	}
+	for id, c := range inc.opens {
+		inc.detach(c)
+		delete(inc.opens, id)
+		if c.phase == connOpening {
+			c.forgetState()
+			byID[id] = c
+		}
+	}
+	var again []visitor
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		if c, ok := byID[id].(*Call); ok {
+			delete(inc.calls, id)
+			if c.answered {
+				continue
+			}
+			c.unsent = false
+			c.attempt++
+		}
+		again = append(again, byID[id])
+	}
+	return again
+}
+
+// healthyAfter is how long a life must have lasted to count as no failure.
+const healthyAfter = 10 * time.Second
+
+// failed counts an end that nobody wanted, and sends those who wait for a destruction round again.
+func (inc *incarnation) failed() {
+	a := inc.actor
+	if !inc.readyAt.IsZero() && time.Since(inc.readyAt) >= healthyAfter {
+		a.failures = 0
+	}
+	a.failures++
+	for _, d := range a.destroyers {
+		a.waiting = append(a.waiting, d)
+		a.expireBy(d.Deadline)
+	}
+	a.destroyers = nil
+}
+
+// finish ends the incarnation and everything under way with it. The actor is idle after it.
+func (inc *incarnation) finish(e *wire.Error) {
+	inc.end()
+	inc.actor.phase = idle
+	for _, c := range inc.calls {
+		c.fail(e)
+	}
+	for _, c := range inc.opens {
+		c.fail(e)
+	}
+	inc.calls, inc.opens = nil, nil
+}
+
+// end unties the incarnation from runner and actor. What is under way is the caller's to see to.
+func (inc *incarnation) end() {
+	a := inc.actor
+	inc.clock.Stop()
+	for _, c := range inc.opens {
+		a.leaveAudience(c)
+	}
+	inc.runner.Link.Unbind(inc.binding)
+	a.inc = nil
+	a.router.cfg.Placer.Exit(inc.runner, inc)
+	a.router.lives(-1)
+}
