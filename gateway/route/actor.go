@@ -165,18 +165,18 @@ func (a *Actor) stopTimers() {
 	}
 }
 
-// The pause before a start that nobody waits for, doubling with each failure.
+// The pause before a start that nobody waits for: none after the first failure, then doubling.
 const (
 	restartMin = 100 * time.Millisecond
 	restartMax = 10 * time.Second
 )
 
 func (a *Actor) startLaterLocked() {
-	if a.failures == 0 {
+	if a.failures <= 1 {
 		a.startLocked()
 		return
 	}
-	pause := min(restartMin<<min(a.failures-1, 10), restartMax)
+	pause := min(restartMin<<min(a.failures-2, 10), restartMax)
 	if a.restartAt != nil {
 		a.restartAt.Stop()
 	}

@@ -45,6 +45,7 @@ var (
 // Store is everything a gateway needs to remember. Callers declare the part that they use.
 type Store interface {
 	Directory
+	Types
 	Owner
 	Alarms
 	Leases
@@ -125,6 +126,14 @@ type Directory interface {
 	// Destroy removes an actor that nobody is meant to own, with all it holds, whoever owned it: its owner's next
 	// commit or read is ErrFenced. ErrNotFound if it is gone already.
 	Destroy(ctx context.Context, id string) error
+}
+
+// Types remembers which actor types runners have ever announced [LIFE-5].
+type Types interface {
+	// RememberTypes adds names. Adding a known one is nothing. Acknowledged in class Disk.
+	RememberTypes(ctx context.Context, names []string) error
+	// KnownTypes returns all names, sorted.
+	KnownTypes(context.Context) ([]string, error)
 }
 
 // Create asks for a new actor.

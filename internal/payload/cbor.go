@@ -83,9 +83,21 @@ func SplitArgs(data []byte) ([]cbor.RawMessage, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
+	if data[0]>>5 != majorArray {
+		return nil, fmt.Errorf("arguments: %w: not an array", ErrInvalid)
+	}
 	var elements []cbor.RawMessage
 	if err := Unmarshal(data, &elements); err != nil {
 		return nil, fmt.Errorf("arguments: %w", err)
 	}
 	return elements, nil
+}
+
+// UnmarshalFirst decodes the first CBOR value of data into the pointer v and returns what follows it.
+func UnmarshalFirst(data []byte, v any) (rest []byte, err error) {
+	rest, err = decoding.UnmarshalFirst(data, v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return rest, nil
 }

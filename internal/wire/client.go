@@ -91,24 +91,23 @@ func (m *ClientCall) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *ClientCall) Unmarshal(b []byte) error {
 	*m = ClientCall{}
-	return fields("Call", b, func(f field) (err error) {
+	f := fields{what: "Call", rest: b}
+	for f.next() {
 		switch {
 		case f.isVarint():
-			m.setVarint(f)
+			m.setVarint(&f)
 		case !f.isBytes():
 		case f.num == 3:
-			m.Action, err = f.text("Call.action")
+			m.Action = f.text("Call.action")
 		case f.num == 4:
 			m.Args = f.bytes
 		case f.num == 6:
 			if m.Target == nil {
 				m.Target = new(commonv1alpha1.Address)
 			}
-			err = unmarshalMerge("Call.target", f.bytes, m.Target)
+			f.err = unmarshalMerge("Call.target", f.bytes, m.Target)
 		case f.num == 7:
-			var s []byte
-			s, err = f.text("Call.target_id")
-			m.TargetID = string(s)
+			m.TargetID = string(f.text("Call.target_id"))
 		case f.num == 9:
 			m.Input, m.HasInput = f.bytes, true
 		case f.num == 10:
@@ -116,13 +115,13 @@ func (m *ClientCall) Unmarshal(b []byte) error {
 		case f.num == 11:
 			m.Trace = f.bytes
 		case f.num == 12:
-			m.TraceState, err = f.text("Call.tracestate")
+			m.TraceState = f.text("Call.tracestate")
 		}
-		return err
-	})
+	}
+	return f.err
 }
 
-func (m *ClientCall) setVarint(f field) {
+func (m *ClientCall) setVarint(f *fields) {
 	switch f.num {
 	case 1:
 		m.ID = f.value
@@ -171,7 +170,8 @@ func (m *ClientCallResult) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *ClientCallResult) Unmarshal(b []byte) error {
 	*m = ClientCallResult{}
-	return fields("CallResult", b, func(f field) error {
+	f := fields{what: "CallResult", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.ID = f.value
@@ -180,10 +180,10 @@ func (m *ClientCallResult) Unmarshal(b []byte) error {
 		case f.num == 3 && f.isBytes():
 			m.Output, m.HasOutput = f.bytes, true
 		case f.num == 4 && f.isBytes():
-			return mergeError(&m.Error, f.bytes)
+			f.err = mergeError(&m.Error, f.bytes)
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 // ClientEvent is client.v1alpha1.Event.
@@ -211,17 +211,18 @@ func (m *ClientEvent) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *ClientEvent) Unmarshal(b []byte) error {
 	*m = ClientEvent{}
-	return fields("Event", b, func(f field) (err error) {
+	f := fields{what: "Event", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Connection = f.value
 		case f.num == 2 && f.isBytes():
-			m.Event, err = f.text("Event.event")
+			m.Event = f.text("Event.event")
 		case f.num == 3 && f.isBytes():
 			m.Args = f.bytes
 		}
-		return err
-	})
+	}
+	return f.err
 }
 
 var clientSchema = newSchema((*clientv1alpha1.Frame)(nil))

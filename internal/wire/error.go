@@ -233,21 +233,15 @@ func appendError(dst []byte, num protowire.Number, e *Error) []byte {
 
 // mergeInto decodes one occurrence of an Error field over what earlier occurrences said, as protobuf merges.
 func mergeInto(e *Error, b []byte) error {
-	return fields("Error", b, func(f field) (err error) {
-		var s []byte
+	f := fields{what: "Error", rest: b}
+	for f.next() {
 		switch {
-		case f.num <= 3 && f.isBytes():
-			if s, err = f.text("Error text"); err != nil {
-				return err
-			}
-			switch f.num {
-			case 1:
-				e.Group = string(s)
-			case 2:
-				e.Code = string(s)
-			case 3:
-				e.Message = string(s)
-			}
+		case f.num == 1 && f.isBytes():
+			e.Group = string(f.text("Error.group"))
+		case f.num == 2 && f.isBytes():
+			e.Code = string(f.text("Error.code"))
+		case f.num == 3 && f.isBytes():
+			e.Message = string(f.text("Error.message"))
 		case f.num == 4 && f.isBytes():
 			e.Metadata = f.bytes
 		case f.num == 5 && f.isVarint():
@@ -257,6 +251,6 @@ func mergeInto(e *Error, b []byte) error {
 		case f.num == 7 && f.isVarint():
 			e.RetryAfterMs = uint32(f.value)
 		}
-		return nil
-	})
+	}
+	return f.err
 }

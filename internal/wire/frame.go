@@ -116,7 +116,7 @@ func CheckLength(n uint32, limit int) error {
 func ParseFrame(b []byte) (Frame, error) {
 	var f Frame
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := consumeTag(b)
 		if n < 0 {
 			return Frame{}, malformed("frame envelope", n)
 		}

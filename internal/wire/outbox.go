@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
 
 // Outbox orders what one side of a link writes: link frames first, then one FIFO per lane, round robin, at most MaxStep
 // of one lane at a time [LINK-2] [LINK-3]. It holds encoded frames and does no I/O; its caller locks it.
@@ -79,7 +83,7 @@ func (o *Outbox) Take(dst []byte, limit int) []byte {
 	if o.head == len(o.ready) {
 		o.ready, o.head = o.ready[:0], 0
 	} else if o.head > len(o.ready)/2 && o.head > 64 {
-		o.ready, o.head = append(o.ready[:0], o.ready[o.head:]...), 0
+		o.ready, o.head = slices.Delete(o.ready, 0, o.head), 0
 	}
 	o.queued -= len(dst) - start
 	return dst
@@ -96,7 +100,11 @@ func (l *Lane) take(dst []byte) []byte {
 		l.midway = isOpenPart(l.buf[l.off+HeaderLen : end])
 		l.off = end
 	}
-	return append(dst, l.buf[from:l.off]...)
+	dst = append(dst, l.buf[from:l.off]...)
+	if l.off > len(l.buf)-l.off { // a lane that never runs empty must not grow for ever
+		l.buf, l.off = append(l.buf[:0], l.buf[l.off:]...), 0
+	}
+	return dst
 }
 
 // isOpenPart tells whether a frame is a Part with more to come. Only our own frames come here.
@@ -110,38 +118,58 @@ func isOpenPart(frame []byte) bool {
 }
 
 // Drop forgets what the lane still holds and calls unwritten for each frame of which no byte was taken, parts put
-// together again [CALL-7]. The lane may be used again.
+// together again [CALL-7]. A frame that was half taken stays until its last part, or the peer could read nothing of this
+// actor any more [LINK-3]. The lane may be used again.
 func (o *Outbox) Drop(l *Lane, unwritten func(Frame)) {
-	rest, skip := l.buf[l.off:], l.midway
-	o.queued -= len(rest)
-	l.buf, l.off, l.midway = nil, 0, false // its place in ready, if any, is passed over: an empty step
-	var parts Assembler
-	for len(rest) > 0 {
-		var raw []byte
-		raw, rest, _ = NextFrame(rest, len(rest))
-		f, err := ParseFrame(raw)
-		if err != nil {
-			continue
+	rest := l.buf[l.off:]
+	open := 0
+	if l.midway {
+		open = openLen(rest)
+	}
+	o.queued -= len(rest) - open
+	l.buf, l.off = nil, 0 // its place in ready, if any, is passed over: an empty step
+	if open > 0 {
+		l.buf = append(l.buf, rest[:open]...)
+	}
+	if unwritten != nil {
+		eachFrame(rest[open:], unwritten)
+	}
+}
+
+// openLen is the length of the parts that end a frame whose first parts were taken.
+func openLen(buf []byte) int {
+	for at := 0; at < len(buf); {
+		end := at + HeaderLen + int(binary.BigEndian.Uint32(buf[at:]))
+		if !isOpenPart(buf[at+HeaderLen : end]) {
+			return end
 		}
-		if f.Kind == RunnerPart {
+		at = end
+	}
+	return len(buf)
+}
+
+// eachFrame visits the frames of a buffer, parts put together again. Only our own frames come here.
+func eachFrame(buf []byte, visit func(Frame)) {
+	var parts Assembler
+	for len(buf) > 0 {
+		raw, rest, err := NextFrame(buf, len(buf))
+		if err != nil {
+			return
+		}
+		buf = rest
+		f, err := ParseFrame(raw)
+		if err == nil && f.Kind == RunnerPart {
 			var p Part
 			if p.Unmarshal(f.Body) != nil {
 				continue
 			}
-			if skip {
-				skip = !p.Last
+			if raw, err = parts.Add(&p, math.MaxInt32); raw == nil {
 				continue
 			}
-			whole, _ := parts.Add(&p, len(p.Data)+len(parts.buf))
-			if whole == nil {
-				continue
-			}
-			if f, err = ParseFrame(whole); err != nil {
-				continue
-			}
+			f, err = ParseFrame(raw)
 		}
-		if unwritten != nil {
-			unwritten(f)
+		if err == nil {
+			visit(f)
 		}
 	}
 }

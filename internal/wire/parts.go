@@ -18,23 +18,34 @@ func appendParts(dst []byte, actor uint64, frame []byte) []byte {
 
 // Assembler puts one actor's Parts together. The zero value is ready.
 type Assembler struct {
-	buf []byte
+	buf  []byte
+	open bool
 }
 
-// Add takes the next part. When it was the last one, it returns the frame they make, which the caller then owns.
-// A frame over limit is ErrFrameTooLarge; nothing of it is kept.
+// Add takes the next part. When it was the last one, it returns the frame they make, which the caller then owns and
+// which must not be a Part itself. ErrFrameTooLarge: a frame over limit. ErrMalformed: a part over MaxStep, or parts of
+// nothing [LINK-3]. After an error nothing of the frame is kept.
 func (a *Assembler) Add(p *Part, limit int) (frame []byte, err error) {
-	if len(a.buf)+len(p.Data) > limit {
-		a.buf = nil
-		return nil, fmt.Errorf("%w: parts of more than %d bytes", ErrFrameTooLarge, limit)
+	switch {
+	case len(p.Data) > MaxStep:
+		err = fmt.Errorf("%w: a part of %d bytes, at most %d", ErrMalformed, len(p.Data), MaxStep)
+	case len(p.Data) > limit-len(a.buf):
+		err = fmt.Errorf("%w: parts of more than %d bytes", ErrFrameTooLarge, limit)
+	case p.Last && len(a.buf)+len(p.Data) == 0:
+		err = fmt.Errorf("%w: parts of nothing", ErrMalformed)
 	}
-	a.buf = append(a.buf, p.Data...)
+	if err != nil {
+		*a = Assembler{}
+		return nil, err
+	}
+	a.buf, a.open = append(a.buf, p.Data...), true
 	if !p.Last {
 		return nil, nil
 	}
-	frame, a.buf = a.buf, nil
+	frame = a.buf
+	*a = Assembler{}
 	return frame, nil
 }
 
 // Open tells whether a frame has begun and not ended: no other frame of the actor may come now [LINK-3].
-func (a *Assembler) Open() bool { return len(a.buf) > 0 }
+func (a *Assembler) Open() bool { return a.open }

@@ -98,13 +98,14 @@ func (m *Call) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *Call) Unmarshal(b []byte) error {
 	*m = Call{}
-	return fields("Call", b, func(f field) (err error) {
+	f := fields{what: "Call", rest: b}
+	for f.next() {
 		switch {
 		case f.isVarint():
-			m.setVarint(f)
+			m.setVarint(&f)
 		case !f.isBytes():
 		case f.num == 3:
-			m.Action, err = f.text("Call.action")
+			m.Action = f.text("Call.action")
 		case f.num == 4:
 			m.Args = f.bytes
 		case f.num == 8:
@@ -112,16 +113,16 @@ func (m *Call) Unmarshal(b []byte) error {
 		case f.num == 10:
 			m.Trace = f.bytes
 		case f.num == 11:
-			m.TraceState, err = f.text("Call.tracestate")
+			m.TraceState = f.text("Call.tracestate")
 		case f.num == 12:
 			m.HasAlarm = true
-			m.Alarm, err = mergeAlarm(m.Alarm, f.bytes)
+			m.Alarm, f.err = mergeAlarm(m.Alarm, f.bytes)
 		}
-		return err
-	})
+	}
+	return f.err
 }
 
-func (m *Call) setVarint(f field) {
+func (m *Call) setVarint(f *fields) {
 	switch f.num {
 	case 1:
 		m.Actor = f.value
@@ -178,7 +179,8 @@ func (m *CallResult) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *CallResult) Unmarshal(b []byte) error {
 	*m = CallResult{}
-	return fields("CallResult", b, func(f field) error {
+	f := fields{what: "CallResult", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Actor = f.value
@@ -187,12 +189,12 @@ func (m *CallResult) Unmarshal(b []byte) error {
 		case f.num == 4 && f.isBytes():
 			m.Output, m.HasOutput = f.bytes, true
 		case f.num == 5 && f.isBytes():
-			return mergeError(&m.Error, f.bytes)
+			f.err = mergeError(&m.Error, f.bytes)
 		case f.num == 6 && f.isVarint():
 			m.NotRun = f.value != 0
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 func mergeError(e **Error, b []byte) error {
@@ -229,7 +231,8 @@ func (m *Commit) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *Commit) Unmarshal(b []byte) error {
 	*m = Commit{}
-	return fields("Commit", b, func(f field) error {
+	f := fields{what: "Commit", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Actor = f.value
@@ -240,8 +243,8 @@ func (m *Commit) Unmarshal(b []byte) error {
 		case f.num == 4 && f.isVarint():
 			m.Outputs = uint32(f.value)
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 // CommitResult is runner.v1alpha1.CommitResult.
@@ -269,17 +272,18 @@ func (m *CommitResult) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *CommitResult) Unmarshal(b []byte) error {
 	*m = CommitResult{}
-	return fields("CommitResult", b, func(f field) error {
+	f := fields{what: "CommitResult", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Actor = f.value
 		case f.num == 2 && f.isVarint():
 			m.Version = f.value
 		case f.num == 3 && f.isBytes():
-			return mergeError(&m.Error, f.bytes)
+			f.err = mergeError(&m.Error, f.bytes)
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 // Emit is runner.v1alpha1.Emit.
@@ -316,25 +320,26 @@ func (m *Emit) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *Emit) Unmarshal(b []byte) error {
 	*m = Emit{}
-	return fields("Emit", b, func(f field) (err error) {
+	f := fields{what: "Emit", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Actor = f.value
 		case f.num == 2 && f.isBytes():
-			m.Event, err = f.text("Emit.event")
+			m.Event = f.text("Emit.event")
 		case f.num == 3 && (f.isVarint() || f.isBytes()):
-			m.To, err = f.appendRepeated(m.To, "Emit.to")
+			m.To = f.appendRepeated(m.To, "Emit.to")
 		case f.num == 4 && f.isBytes():
 			m.Args = f.bytes
 		case f.num == 5 && (f.isVarint() || f.isBytes()):
-			m.Except, err = f.appendRepeated(m.Except, "Emit.except")
+			m.Except = f.appendRepeated(m.Except, "Emit.except")
 		case f.num == 6 && f.isVarint():
 			m.All = f.value != 0
 		case f.num == 7 && f.isVarint():
 			m.Unreliable = f.value != 0
 		}
-		return err
-	})
+	}
+	return f.err
 }
 
 // Part is runner.v1alpha1.Part.
@@ -362,7 +367,8 @@ func (m *Part) AppendTo(dst []byte) []byte {
 // Unmarshal decodes the body of a frame into m, replacing what it held.
 func (m *Part) Unmarshal(b []byte) error {
 	*m = Part{}
-	return fields("Part", b, func(f field) error {
+	f := fields{what: "Part", rest: b}
+	for f.next() {
 		switch {
 		case f.num == 1 && f.isVarint():
 			m.Actor = f.value
@@ -371,8 +377,8 @@ func (m *Part) Unmarshal(b []byte) error {
 		case f.num == 5 && f.isVarint():
 			m.Last = f.value != 0
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 // ActorRef reads field 1, the actor's ref, of any actor-scoped message; 0 if there is none. It looks no further than
@@ -437,11 +443,14 @@ func mergeAlarm(have, more []byte) ([]byte, error) {
 	if _, err := DecodeAlarm(more); err != nil {
 		return nil, err
 	}
+	if len(have) == 0 {
+		return more, nil
+	}
 	return append(have[:len(have):len(have)], more...), nil
 }
 
 func unmarshalMerge(what string, b []byte, m proto.Message) error {
-	if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(b, m); err != nil {
+	if err := (proto.UnmarshalOptions{Merge: true, DiscardUnknown: true}).Unmarshal(b, m); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrMalformed, what, err)
 	}
 	return nil

@@ -1,0 +1,112 @@
+# The commands of this repository. `make` alone lists them.
+
+GO     ?= go
+LISTEN ?= 127.0.0.1:6420
+DATA   ?= .stagedoor
+STORE  ?= embedded
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := .tools/golangci-lint-$(GOLANGCI_VERSION)
+BUF              := node_modules/@bufbuild/buf-linux-x64/bin/buf
+
+# Two packages at a time keep a two-core machine busy without starving the tests that measure time.
+TEST_JOBS    ?= 2
+TEST_TIMEOUT ?= 8m
+FUZZ_TIME    ?= 10s
+BENCH        ?= .
+
+# The race detector needs a C compiler; without one the tests still run, and `make test` says what they lack.
+RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
+
+# Everything a generator writes. check-generated deletes exactly this.
+GENERATED := internal/gen internal/wire/codes_gen.go clients/go/codes_gen.go spec/vectors
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build check layers lint lint-go lint-proto generate check-generated conformance bench fuzz clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables: LISTEN=$(LISTEN) DATA=$(DATA) STORE=$(STORE) TEST_TIMEOUT=$(TEST_TIMEOUT) FUZZ_TIME=$(FUZZ_TIME)"
+
+run: bin/stagedoor bin/examples ## build, then start a development gateway with the example actors
+ifeq ($(STORE),embedded)
+	bin/stagedoor dev --listen $(LISTEN) --data $(DATA) -- bin/examples
+else
+	bin/stagedoor dev --listen $(LISTEN) --store $(STORE) -- bin/examples
+endif
+
+test: $(BUF) ## run every test, with the race detector
+	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
+	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) ./...
+
+build: bin/stagedoor $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
+
+# Go knows better than make which sources a binary depends on, so these always ask it.
+.PHONY: bin/stagedoor bin/conform bin/examples bin/spectool
+bin/stagedoor:
+	$(GO) build -trimpath -o $@ ./edge/cmd/stagedoor
+
+bin/conform:
+	$(GO) build -trimpath -o $@ ./conformance/cmd/conform
+
+bin/examples:
+	$(GO) build -trimpath -o $@ ./examples/runner
+
+bin/spectool:
+	$(GO) build -o $@ ./internal/spectool
+
+check: lint layers check-generated ## all static checks: linters, layers, generated code, protobuf
+
+lint: lint-go lint-proto ## golangci-lint and buf
+
+lint-go: $(GOLANGCI)
+	$(GOLANGCI) run ./...
+
+lint-proto: $(BUF)
+	$(BUF) lint
+
+layers: $(BUF) ## the repository's own rules: imports, package comments, requirement ids, sizes
+	$(GO) test .
+
+generate: $(BUF) bin/spectool ## regenerate everything that is derived from spec/
+	$(BUF) generate
+	bin/spectool errors
+	bin/spectool vectors
+
+# The tool is built before the generated files go, since it may import some of them.
+check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any difference
+	rm -rf $(GENERATED)
+	$(BUF) generate
+	bin/spectool errors
+	bin/spectool vectors
+	git diff --exit-code --stat -- $(GENERATED)
+	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
+		if [ -n "$$new" ]; then echo "generated, but not in git:"; echo "$$new"; exit 1; fi
+
+conformance: build ## run the conformance suite against our runners
+	$(if $(wildcard conformance/cmd/conform),bin/conform,@echo "the conformance suite is not here yet" >&2; exit 1)
+
+bench: ## run the Go benchmarks (BENCH=pattern)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZ_TIME
+	@grep -rEo --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tools '^func Fuzz[A-Za-z0-9_]+' . | sort | \
+	while IFS=: read -r file func; do \
+		echo "$${file%/*} $${func#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZ_TIME) "$${file%/*}" || exit 1; \
+	done
+
+clean: ## remove what the other commands made; tools and data stay
+	rm -rf bin
+
+# npm writes this file at the end of an installation, so it is older than the lock file exactly when it is stale.
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+$(BUF): node_modules/.package-lock.json ;
+
+$(GOLANGCI):
+	mkdir -p .tools
+	GOBIN=$(CURDIR)/.tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .tools/golangci-lint $@

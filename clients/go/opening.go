@@ -1,0 +1,203 @@
+package client
+
+import (
+	"slices"
+	"time"
+
+	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// attach takes a new connection in. invalid, if not nil, ends it at once.
+func (s *session) attach(conn *Connection, invalid *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		invalid = raise(wire.ClientClosed, wire.RanNo, "")
+	}
+	switch {
+	case conn.phase == connectionClosed: // by Setup
+	case invalid != nil:
+		s.finish(conn, invalid)
+	default:
+		s.attached = append(s.attached, conn)
+		if s.phase == phaseReady || s.phase == phaseHello && !conn.isLarge() {
+			s.open(conn)
+		}
+		s.stir()
+	}
+}
+
+// open asks for the connection on the present socket, under a number that was never used.
+func (s *session) open(conn *Connection) {
+	t := conn.target
+	m := &clientv1alpha1.ConnectionOpen{
+		Connection: wire.MaxID, Target: t.address, TargetId: t.id, Mode: t.mode, Params: conn.params,
+	}
+	if t.hasInput {
+		m.Input = t.input
+	}
+	conn.asked = map[string]bool{}
+	if !conn.apart {
+		m.Subscriptions = s.subscriptions(conn)
+	}
+	if err := s.overOpen(m); err != nil {
+		s.finish(conn, err)
+		return
+	}
+	s.lastID++
+	m.Connection, conn.number, conn.phase = s.lastID, s.lastID, connectionOpening
+	s.connections[conn.number] = conn
+	s.say(m)
+}
+
+func (s *session) opened(m *clientv1alpha1.ConnectionOpened, now time.Time) {
+	conn := s.connections[m.GetConnection()]
+	if conn == nil || conn.phase != connectionOpening {
+		return
+	}
+	conn.phase, conn.openedAt, conn.fault = connectionOpen, now, nil
+	conn.actorID, conn.id = m.GetActorId(), m.GetConnectionId()
+	conn.setStatus(StatusConnected)
+	close(conn.ready)
+	s.settle(conn)
+	for _, c := range conn.held.take() {
+		s.queue.push(c)
+	}
+	s.stir()
+}
+
+// onClosed: the gateway refused or ended the connection.
+func (s *session) onClosed(m *clientv1alpha1.ConnectionClosed, now time.Time) {
+	conn := s.connections[m.GetConnection()]
+	if conn == nil {
+		return // the answer to our own close
+	}
+	delete(s.connections, conn.number)
+	if m.GetError() == nil {
+		s.finish(conn, nil)
+		return
+	}
+	err := receivedError(m.GetError())
+	if conn.phase == connectionOpening && err.Name() == CodeEventNotFound && len(conn.asked) > 0 {
+		conn.apart = true // one of them is not declared; asking for each finds out which
+		s.open(conn)
+		s.stir()
+		return
+	}
+	if comesBack(m.GetReconnect(), err) {
+		s.reopenLater(conn, err, now)
+		return
+	}
+	s.finish(conn, err)
+}
+
+// comesBack decides where the gateway did not say by what the error says.
+func comesBack(r commonv1alpha1.Reconnect, err *Error) bool {
+	switch r {
+	case commonv1alpha1.Reconnect_RECONNECT_SAME, commonv1alpha1.Reconnect_RECONNECT_ANY:
+		return true
+	case commonv1alpha1.Reconnect_RECONNECT_NEVER:
+		return false
+	case commonv1alpha1.Reconnect_RECONNECT_UNSPECIFIED:
+	}
+	return err.Retryable
+}
+
+// reopenLater opens the connection again after a pause of its own. Its calls that were written are still answered by the
+// gateway [CALL-1]; the others wait.
+func (s *session) reopenLater(conn *Connection, err *Error, now time.Time) {
+	s.suspend(conn, now)
+	conn.phase, conn.fault = connectionWaiting, err
+	conn.inbox.fault(err)
+	conn.attempts++
+	pause := err.RetryAfter + s.options.Backoff.pause(conn.attempts, s.random())
+	conn.timer = time.AfterFunc(pause, func() { s.reopen(conn) })
+}
+
+func (s *session) reopen(conn *Connection) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if conn.phase != connectionWaiting {
+		return
+	}
+	s.expireIn(conn.held.items[conn.held.head:], now, conn.fault)
+	conn.phase = connectionDetached
+	if s.phase == phaseReady {
+		s.open(conn)
+	}
+	s.stir()
+}
+
+// suspend takes note that an open connection is open no more.
+func (s *session) suspend(conn *Connection, now time.Time) {
+	if conn.phase != connectionOpen {
+		return
+	}
+	if now.Sub(conn.openedAt) >= s.options.Backoff.Max {
+		conn.attempts = 0
+	}
+	conn.ready, conn.apart = make(chan struct{}), false
+	conn.setStatus(StatusReconnecting)
+	s.hold(conn)
+}
+
+// hold takes the connection's calls out of the queue, to wait until it is open.
+func (s *session) hold(conn *Connection) {
+	if s.queue.len() == 0 {
+		return
+	}
+	var others fifo[*call]
+	for _, c := range s.queue.take() {
+		if c.conn == conn {
+			conn.held.push(c)
+		} else {
+			others.push(c)
+		}
+	}
+	s.queue = others
+}
+
+// finish ends the connection for good. err nil: it was asked for.
+func (s *session) finish(conn *Connection, err *Error) {
+	s.hold(conn)
+	if conn.phase != connectionOpen {
+		close(conn.ready)
+	}
+	if s.connections[conn.number] == conn {
+		delete(s.connections, conn.number)
+	}
+	conn.phase, conn.err = connectionClosed, err
+	if conn.timer != nil {
+		conn.timer.Stop()
+	}
+	s.attached = remove(s.attached, conn)
+	for _, c := range conn.held.take() {
+		s.complete(c, conn.closedError())
+	}
+	conn.setStatus(StatusClosed)
+	conn.inbox.closed(err)
+}
+
+// subscriptions is what an open asks for, noted as asked.
+func (s *session) subscriptions(conn *Connection) []string {
+	var names []string
+	for name, sub := range conn.wanted {
+		if !sub.refused {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if most := int(s.limits.GetMaxSubscriptions()); most > 0 && len(names) > most {
+		for _, name := range names[most:] {
+			s.refuse(conn, name, over("max_subscriptions", len(names), s.limits.GetMaxSubscriptions()))
+		}
+		names = names[:most]
+	}
+	for _, name := range names {
+		conn.asked[name] = true
+	}
+	return names
+}

@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// phase is how far the socket has come.
+type phase uint8
+
+const (
+	phaseDown  phase = iota // there is none
+	phaseHello              // Hello may be written, Welcome has not come
+	phaseReady
+)
+
+// session is the client's side of the protocol: calls and connections, over one socket after the other. It does no I/O:
+// take says what to write, receive takes what was read, begin and end tell of sockets. It never blocks and calls no code
+// of the application. Safe for concurrent use.
+type session struct {
+	// Constant.
+	options   Options
+	token     string
+	namespace string
+	random    func() float64     // in [0, 1), for pauses
+	start     func()             // a socket is needed; called with mu held, when run is false
+	wake      chan struct{}      // there may be something to take; capacity 1
+	welcomed  chan time.Duration // the ping interval of each Welcome; capacity 1
+	pool      sync.Pool          // of *call
+
+	mu sync.Mutex
+	// Guarded by mu, of all sockets.
+	run       bool // somebody sees to a socket: start was called and stopping has not said so
+	closed    bool
+	queue     fifo[*call] // no byte written; only calls that may go now
+	waiting   int         // weight of the calls in queue and in all held
+	attached  []*Connection
+	lastID    uint64 // of calls, subscriptions and connections
+	limits    *clientv1alpha1.Limits
+	lastFault error     // why there is no socket
+	downSince time.Time // when the last session that got as far as Welcome was lost
+	scratch   wire.ClientCall
+	resultBuf wire.ClientCallResult
+	eventBuf  wire.ClientEvent
+
+	// Guarded by mu, of the present socket.
+	phase       phase
+	control     fifo[wire.Message] // written before queue
+	early       int                // bytes written before Welcome
+	replies     int                // of control: what the gateway made us say
+	unanswered  map[uint64]*call
+	connections map[uint64]*Connection
+	changes     map[uint64]change
+	rejected    *Error
+	goodbye     *commonv1alpha1.Goodbye
+}
+
+func newSession(o Options, token, namespace string) *session {
+	return &session{
+		options: o, token: token, namespace: namespace,
+		wake:     make(chan struct{}, 1),
+		welcomed: make(chan time.Duration, 1),
+	}
+}
+
+// submit queues a call.
+func (s *session) submit(c *call) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return raise(wire.ClientClosed, wire.RanNo, "")
+	case s.waiting+c.weight() > s.options.MaxQueued && s.waiting > 0:
+		return raise(wire.SessionTooManyCalls, wire.RanNo, "Calls of %d bytes wait for the gateway already.", s.waiting)
+	case c.conn != nil && c.conn.phase == connectionClosed:
+		return c.conn.closedError()
+	}
+	s.waiting += c.weight()
+	if c.conn != nil && c.conn.phase != connectionOpen {
+		c.conn.held.push(c)
+	} else {
+		s.queue.push(c)
+	}
+	s.stir()
+	return nil
+}
+
+// stir sees to it that something happens: it wakes the writer, or has a socket opened.
+func (s *session) stir() {
+	if s.phase != phaseDown {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+		return
+	}
+	if !s.run && !s.closed {
+		s.run = true
+		s.start()
+	}
+}
+
+// abandon gives a call up because its context ended. nil: it had ended before, and its outcome is there.
+func (s *session) abandon(c *call, ctx context.Context) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := c.state
+	c.state = callDone
+	switch was {
+	case callQueued: // its place in a queue is passed over
+		s.waiting -= c.weight()
+		var why error
+		if s.phase != phaseReady {
+			why = s.lastFault
+		}
+		return interrupted(ctx, wire.RanNo, why)
+	case callWritten:
+		delete(s.unanswered, c.id)
+		if !c.oneway {
+			s.say(&clientv1alpha1.CancelCall{Id: c.id})
+		}
+		s.stir()
+		return interrupted(ctx, wire.RanMaybe, nil)
+	case callDone:
+	}
+	<-c.done
+	return nil
+}
+
+// complete ends a call for its caller.
+func (s *session) complete(c *call, err *Error) {
+	switch c.state {
+	case callQueued:
+		s.waiting -= c.weight()
+	case callWritten:
+		delete(s.unanswered, c.id)
+		c.reusable = true
+	case callDone:
+		return
+	}
+	c.state, c.err = callDone, err
+	c.done <- struct{}{}
+}
+
+// fail ends a call that did not come to its end, saying whether it may have run.
+func (s *session) fail(c *call, err *Error) {
+	if c.state == callQueued {
+		s.complete(c, err.with(RanNo))
+		return
+	}
+	s.complete(c, err.with(RanMaybe))
+}
+
+// inOrder is the written calls as they were written.
+func (s *session) inOrder() []*call {
+	written := make([]*call, 0, len(s.unanswered))
+	for _, c := range s.unanswered {
+		written = append(written, c)
+	}
+	slices.SortFunc(written, func(a, b *call) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return written
+}
+
+// stopping tells whether nothing needs a socket. If so, the next need calls start again.
+func (s *session) stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && (len(s.attached) > 0 || s.anyQueued()) {
+		return false
+	}
+	s.run = false
+	return true
+}
+
+func (s *session) anyQueued() bool {
+	for s.queue.len() > 0 && s.queue.peek().state == callDone {
+		s.queue.pop()
+	}
+	return s.queue.len() > 0
+}
+
+// expire ends the calls without deadline that have waited for WaitTimeout, and returns when the next one will have.
+// Zero: none waits.
+func (s *session) expire(now time.Time) (next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseReady {
+		return time.Time{}
+	}
+	next = s.expireIn(s.queue.items[s.queue.head:], now, nil)
+	for _, conn := range s.attached {
+		at := s.expireIn(conn.held.items[conn.held.head:], now, nil)
+		if next.IsZero() || !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// expireIn is expire for one queue, whose order is that of age. why nil: the gateway was not reached.
+func (s *session) expireIn(queue []*call, now time.Time, why *Error) time.Time {
+	for _, c := range queue {
+		if c.state != callQueued || !c.deadline.IsZero() {
+			continue
+		}
+		since := c.since
+		if s.downSince.After(since) { // it waited with the session, not for one
+			since = s.downSince
+		}
+		if at := since.Add(s.options.WaitTimeout); at.After(now) {
+			return at
+		}
+		err := why
+		if err == nil {
+			err = s.unreachable()
+		}
+		s.complete(c, err.with(RanNo))
+	}
+	return time.Time{}
+}
+
+func (s *session) unreachable() *Error {
+	if s.lastFault == nil {
+		return raise(wire.ClientUnreachable, wire.RanNo, "")
+	}
+	return raise(wire.ClientUnreachable, wire.RanNo, "The gateway cannot be reached: %v", s.lastFault).because(s.lastFault)
+}
+
+// close ends everything for good. What take gives from now on ends with a Goodbye [FRAME-6].
+func (s *session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for _, conn := range s.attached {
+		conn.inbox.mute()
+	}
+	s.failAll(raise(wire.ClientClosed, wire.RanNo, ""))
+	s.bid("connection.closed", "The client was closed.")
+}
+
+// ping asks the gateway for a sign of life [SESS-5].
+func (s *session) ping(nonce uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.say(&commonv1alpha1.Ping{Nonce: nonce})
+	s.stir()
+}
+
+// part ends the socket from this side: what take gives from now on ends with a Goodbye [FRAME-6].
+func (s *session) part(code, message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bid(code, message)
+}
+
+// bid queues a Goodbye as the last frame of the socket.
+func (s *session) bid(code, message string) {
+	s.control = fifo[wire.Message]{}
+	s.say(&commonv1alpha1.Goodbye{Code: code, Message: message})
+	s.stir()
+}
+
+// failAll ends all calls and connections with err.
+func (s *session) failAll(err *Error) {
+	for _, c := range s.inOrder() {
+		s.fail(c, err)
+	}
+	for _, c := range s.queue.take() {
+		s.fail(c, err)
+	}
+	for _, conn := range slices.Clone(s.attached) {
+		s.finish(conn, err)
+	}
+}
+
+func (s *session) log() *slog.Logger { return s.options.Logger }

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stagedoor-dev/stagedoor/edge/config"
+	"github.com/stagedoor-dev/stagedoor/edge/serve"
+	"github.com/stagedoor-dev/stagedoor/edge/version"
+)
+
+func (p *Program) gatewayCommand() *cobra.Command {
+	base := config.Default()
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "Run a gateway",
+		Long: `Run a gateway.
+
+Settings come from flags, STAGEDOOR_* variables, a TOML file (--config) and defaults, the first that has one. Tokens are
+better given by variables or the file: other users of the machine can read the flags of a process.`,
+		Args: cobra.NoArgs,
+	}
+	flags := addConfigFlags(cmd, base)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := flags.load(base, p.Env)
+		if err == nil {
+			err = cfg.Validate()
+		}
+		if err != nil {
+			return usageError{err}
+		}
+		logger := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+		return p.run(cmd.Context(), cfg, logger, nil)
+	}
+	return cmd
+}
+
+// companion is what dev does beside a gateway: it begins when the gateway is served, and is told when that is over.
+type companion interface {
+	begin(http net.Addr) error
+	end()
+	kill()
+}
+
+// run serves a gateway until a signal comes. On the second one everything is dropped where it stands.
+func (p *Program) run(ctx context.Context, cfg config.Config, logger *slog.Logger, beside companion) (err error) {
+	ctx, stop := serve.Signals(ctx, func() {
+		logger.Warn("second signal: leaving at once")
+		if beside != nil {
+			beside.kill()
+		}
+		p.Exit(failed)
+	})
+	defer stop()
+	listeners, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	gateway, err := p.Assemble(ctx, cfg, logger)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	if beside != nil {
+		if err := beside.begin(listeners[0].Addr()); err != nil {
+			return errors.Join(err, gateway.Close(), closeAll(listeners))
+		}
+		defer beside.end() // after the drain, which needs the runner
+	}
+	logger.Info("gateway started", "version", version.Version(), "address", listeners[0].Addr().String(), "config", cfg)
+	err = serve.Run(ctx, gateway, serve.Options{
+		HTTP: listeners[0], Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
+	})
+	if err == nil {
+		logger.Info("gateway stopped")
+	}
+	return err
+}
+
+// listen opens the HTTP address and then those for runners. It comes before the store is opened, so that a taken address
+// is told soon and clients of a restarted gateway wait in the queue instead of being refused.
+func listen(ctx context.Context, cfg config.Config) ([]net.Listener, error) {
+	var open []net.Listener
+	for _, address := range append([]string{cfg.Listen}, cfg.RunnerListen...) {
+		l, err := serve.Listen(ctx, address, cfg.Patience)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(open))
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+func closeAll(listeners []net.Listener) error {
+	var faults []error
+	for _, l := range listeners {
+		if err := l.Close(); err != nil {
+			faults = append(faults, fmt.Errorf("close %s: %w", l.Addr(), err))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,20 @@
+// Command stagedoor is the gateway process and its tools: dev, gateway, actors, version.
+package main
+
+import (
+	"os"
+
+	"github.com/stagedoor-dev/stagedoor/edge/assemble"
+	"github.com/stagedoor-dev/stagedoor/edge/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(cli.Program{
+		Args:     os.Args[1:],
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Env:      os.Getenv,
+		Assemble: assemble.Gateway,
+		Exit:     os.Exit,
+	}))
+}

@@ -1,0 +1,66 @@
+// Package config is the configuration of the process: one struct, filled from flags, the environment, a file and
+// defaults, in this order of strength, and validated as a whole.
+//
+// Every setting has one name in three spellings: `runner_token` is the flag --runner-token, the variable
+// STAGEDOOR_RUNNER_TOKEN and the key runner_token of a TOML file. Unknown keys of a file are refused. An error says in
+// which of the three the fault stands and what would be right. Secrets are never printed. The package reads nothing but
+// the file; edge/cli gives it the rest. A Config is a plain value.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is everything that can be configured. Beside each field stands its default.
+type Config struct {
+	// Listen is where clients, runners and admins reach the HTTP endpoints: host:port. 127.0.0.1:6420.
+	Listen string
+	// RunnerListen are more addresses for runners that speak the runner protocol without WebSocket: tcp://host:port or
+	// unix:///path. None.
+	RunnerListen []string
+	// Store is where durable state lives: embedded. (redis:// is known and refused until that store exists.) embedded.
+	Store string
+	// Data is the directory of the embedded store. stagedoor-data.
+	Data string
+	// Region begins the id of every actor that is created here: 1 to 32 of a-z, 0-9 and inner hyphens. local.
+	Region string
+	// ClientTokens let their bearers call, connect, create and describe. None.
+	ClientTokens []Secret
+	// RunnerTokens let runners register. None.
+	RunnerTokens []Secret
+	// AdminTokens let their bearers also destroy, list and read metrics. None.
+	AdminTokens []Secret
+	// Insecure lets everybody do everything, without tokens. No.
+	Insecure bool
+	// AllowedOrigins are the web pages whose scripts may use the gateway: scheme://host[:port], or *. The gateway's own.
+	AllowedOrigins []string
+	// DrainTimeout bounds the way from SIGTERM to the end of the process. 25s.
+	DrainTimeout time.Duration
+	// LogLevel is the least level that is logged: debug, info, warn, error. info.
+	LogLevel slog.Level
+
+	// The rest is not for users: the command sets it.
+
+	// Development passes the text of users' errors on and answers any origin.
+	Development bool
+	// RequireRunner keeps /readyz red until a runner has registered.
+	RequireRunner bool
+	// Patience is how long to wait for what a predecessor still holds: the data directory and the port.
+	Patience time.Duration
+}
+
+// Default is the configuration of a gateway that was told nothing.
+func Default() Config {
+	return Config{
+		Listen:       "127.0.0.1:6420",
+		Store:        Embedded,
+		Data:         "stagedoor-data",
+		Region:       "local",
+		DrainTimeout: 25 * time.Second,
+		LogLevel:     slog.LevelInfo,
+	}
+}
+
+// Embedded is the store of one machine.
+const Embedded = "embedded"

@@ -1,0 +1,55 @@
+//go:build unix
+
+package dev
+
+import (
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// group is the process group of the command that is running, if one is.
+type group struct {
+	mu     sync.Mutex
+	leader int // 0: none; while it is set, no other group can have this number
+}
+
+// run starts the command as leader of the group, waits for it, and kills what it left in the group.
+//
+// The thread is locked because the kernel's promise to kill the child (Pdeathsig) holds for the life of the thread that
+// started it, and the Go runtime ends idle threads as it likes.
+func (g *group) run(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := g.start(cmd); err != nil {
+		return err
+	}
+	return reap(cmd, g.kill)
+}
+
+// kill ends the group for good: its number means nothing afterwards.
+func (g *group) kill() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = syscall.Kill(-g.leader, syscall.SIGKILL) // nobody may be left, which is no fault
+	g.leader = 0
+}
+
+func (g *group) start(cmd *exec.Cmd) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	g.leader = cmd.Process.Pid
+	return nil
+}
+
+func (g *group) signal(signal syscall.Signal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.leader != 0 {
+		_ = syscall.Kill(-g.leader, signal) // a group that is gone is what we want
+	}
+}

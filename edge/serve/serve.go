@@ -1,0 +1,115 @@
+// Package serve runs a gateway on sockets: HTTP and runner listeners, limits of the HTTP server, shutdown.
+//
+// It opens and closes listeners and decides when the gateway drains; what is said on a socket is the gateway's affair, of
+// which it knows four methods. edge/cli calls Listen for each address, then Run once. Run returns when every goroutine
+// that it started has ended.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Gateway is the part of *gateway.Gateway that is served.
+type Gateway interface {
+	// Handler answers HTTP and upgrades to WebSocket.
+	Handler() http.Handler
+	// ServeRunner speaks the runner protocol on a socket until it ends.
+	ServeRunner(net.Conn)
+	// Drain stops the actors and takes leave of everybody.
+	Drain(context.Context) error
+	// Close ends what is left at once.
+	Close() error
+}
+
+// Options are the listeners and bounds of Run.
+type Options struct {
+	// HTTP serves HTTP/1.1, HTTP/2 without TLS, and WebSockets.
+	HTTP net.Listener
+	// Runners serve the framed runner protocol.
+	Runners []net.Listener
+	// DrainTimeout bounds the shutdown. Zero: no wait.
+	DrainTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+// Run serves until ctx ends or a listener fails, then drains and closes listeners and gateway. A shutdown within the
+// time-out returns nil.
+func Run(ctx context.Context, g Gateway, o Options) error {
+	s := &server{
+		gateway: g, options: o, http: httpServer(g.Handler(), o.Logger),
+		failed: make(chan error, 1+len(o.Runners)), stopping: make(chan struct{}),
+		runners: map[net.Conn]struct{}{},
+	}
+	s.start()
+	var failure error
+	select {
+	case <-ctx.Done():
+		o.Logger.Info("shutting down", "timeout", o.DrainTimeout)
+	case failure = <-s.failed:
+		o.Logger.Error("a listener failed; shutting down", "error", failure)
+	}
+	return errors.Join(failure, s.shutdown())
+}
+
+type server struct {
+	gateway  Gateway
+	options  Options
+	http     *http.Server
+	failed   chan error // one place for each listener
+	stopping chan struct{}
+	serving  sync.WaitGroup // accept loops and runner sockets
+
+	mu      sync.Mutex
+	runners map[net.Conn]struct{} // nil once the sockets are closed
+}
+
+func (s *server) start() {
+	s.serving.Go(func() {
+		if err := s.http.Serve(s.options.HTTP); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve HTTP on %s: %w", s.options.HTTP.Addr(), err)
+		}
+	})
+	for _, l := range s.options.Runners {
+		s.serving.Go(func() {
+			if err := s.acceptRunners(l); err != nil {
+				s.failed <- fmt.Errorf("accept runners on %s: %w", l.Addr(), err)
+			}
+		})
+	}
+}
+
+// shutdown stops listening at once, so that new clients go elsewhere, and lets the gateway finish what is under way.
+func (s *server) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.DrainTimeout)
+	defer cancel()
+	close(s.stopping)
+	for _, l := range s.options.Runners {
+		_ = l.Close() // its only error is that it is closed already
+	}
+	// Side by side: Shutdown waits for requests whose answers Drain brings about.
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.http.Shutdown(ctx) }()
+	drained := s.gateway.Drain(ctx)
+	finished := <-stopped
+	if finished != nil {
+		_ = s.http.Close() // the time is up; what Shutdown said is reported
+	}
+	closed := s.gateway.Close()
+	s.closeRunners()
+	s.serving.Wait()
+	return errors.Join(wrap("drain", drained), wrap("finish HTTP requests", finished), wrap("close the gateway", closed))
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,331 @@
+package runner
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// This file is the reader's side of a session: what comes is taken effect of at once, in order; nothing here waits.
+
+// limit implements receiver.
+func (s *session) limit() int { return s.limits.MaxFrame }
+
+// fault implements receiver: the session ends with Goodbye.
+func (s *session) fault(err error) {
+	s.log.Error("the gateway broke the protocol", "error", err)
+	s.link.pushLink(wire.Runner(&commonv1alpha1.Goodbye{
+		Code: wire.InternalError.Group + "." + wire.InternalError.Code, Message: clip(err.Error(), 512), Reconnect: commonv1alpha1.Reconnect_RECONNECT_SAME,
+	}))
+	s.link.close()
+	<-s.link.written
+}
+
+// frame implements receiver.
+func (s *session) frame(b []byte) error {
+	s.heard.Store(true)
+	f, err := wire.ParseFrame(b)
+	if err != nil {
+		return err
+	}
+	if !s.begun {
+		return s.handshake(f)
+	}
+	if f.Kind == wire.RunnerPart {
+		return s.part(f.Body)
+	}
+	if len(s.parts) > 0 && !f.Kind.IsLink() {
+		if ref := wire.ActorRef(f.Body); ref != 0 && s.parts[ref] != nil {
+			return fmt.Errorf("%w: a frame of actor %d between its parts", wire.ErrMalformed, ref)
+		}
+	}
+	return s.deliver(f)
+}
+
+// handshake takes the first frame of the gateway [LINK-1].
+func (s *session) handshake(f wire.Frame) error {
+	m, err := wire.DecodeRunner(f)
+	if err != nil {
+		return err
+	}
+	switch m := m.(type) {
+	case *runnerv1alpha1.Welcome:
+		s.adopt(m)
+		s.begun = true
+		s.welcomed <- m
+		return nil
+	case *runnerv1alpha1.Reject:
+		s.goodbye = &farewell{
+			cause:      &Error{Code: m.Code, Message: rejectText(m), Retryable: m.Retryable},
+			final:      !m.Retryable,
+			retryAfter: time.Duration(m.RetryAfterMs) * time.Millisecond,
+		}
+		return nil // the gateway closes the socket
+	case *commonv1alpha1.Goodbye:
+		s.onGoodbye(m)
+		return nil
+	case *commonv1alpha1.Ping:
+		s.link.pushLink(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
+		return nil
+	case nil:
+		s.unsupported(f.Kind, 0)
+		return nil
+	}
+	return fmt.Errorf("%w: kind %d before Welcome", wire.ErrMalformed, f.Kind)
+}
+
+func rejectText(m *runnerv1alpha1.Reject) string {
+	if m.ProtocolMax == 0 {
+		return m.Message
+	}
+	return fmt.Sprintf("%s (the gateway speaks versions %d to %d, this runner %d to %d)",
+		m.Message, m.ProtocolMin, m.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
+}
+
+// adopt takes over what Welcome says; zero leaves a default.
+func (s *session) adopt(m *runnerv1alpha1.Welcome) {
+	s.features = wire.NegotiateFeatures(wire.RunnerFeatures(), m.Features)
+	s.limits = runnerLimits(m.Limits)
+	s.faults = faults{development: m.Development, maxMetadata: s.limits.MaxErrorMetadata}
+	s.sleepAfter = milliseconds(m.TimeoutsMs["sleep_after"], defaultSleepAfter)
+	s.stopGrace = milliseconds(m.TimeoutsMs["stop"], defaultStopGrace)
+	s.pingEvery = milliseconds(m.PingMs, defaultPing)
+	s.lostAfter = milliseconds(m.LostMs, defaultLost)
+}
+
+func milliseconds(ms uint32, otherwise time.Duration) time.Duration {
+	if ms == 0 {
+		return otherwise
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func runnerLimits(m *runnerv1alpha1.Limits) wire.Limits {
+	l := wire.DefaultLimits()
+	set := func(to *int, v uint32) {
+		if v != 0 {
+			*to = int(v)
+		}
+	}
+	set(&l.MaxFrame, m.GetMaxMessage())
+	set(&l.MaxState, m.GetMaxState())
+	set(&l.MaxKVKey, m.GetMaxKvKey())
+	set(&l.MaxKVValue, m.GetMaxKvValue())
+	set(&l.MaxKVBatch, m.GetMaxKvBatch())
+	set(&l.MaxKVOperations, m.GetMaxKvOperations())
+	set(&l.MaxCommit, m.GetMaxCommit())
+	set(&l.MaxOutput, m.GetMaxOutput())
+	set(&l.MaxEvent, m.GetMaxEvent())
+	set(&l.MaxErrorMetadata, m.GetMaxErrorMetadata())
+	set(&l.MaxConnectionState, m.GetMaxConnectionState())
+	set(&l.MaxReadsPerActor, m.GetMaxReadsPerActor())
+	set(&l.MaxGroupOutputs, m.GetMaxGroupOutputs())
+	set(&l.MaxGroupBytes, m.GetMaxGroupBytes())
+	return l
+}
+
+// part takes one part of a frame; the last one is delivered as the frame they make [LINK-3].
+func (s *session) part(body []byte) error {
+	var p wire.Part
+	if err := p.Unmarshal(body); err != nil {
+		return err
+	}
+	a := s.parts[p.Actor]
+	if a == nil {
+		a = new(wire.Assembler)
+		s.parts[p.Actor] = a
+	}
+	whole, err := a.Add(&p, s.limits.MaxFrame)
+	if err != nil {
+		return err
+	}
+	if !a.Open() {
+		delete(s.parts, p.Actor)
+	}
+	if whole == nil {
+		return nil
+	}
+	f, err := wire.ParseFrame(whole)
+	if err != nil {
+		return err
+	}
+	return s.deliver(f)
+}
+
+// deliver takes a frame after the handshake. The hot kinds are decoded in place.
+func (s *session) deliver(f wire.Frame) error {
+	if !wire.Negotiated(f.Kind, s.features) {
+		s.unsupported(f.Kind, wire.NumberAt(f.Body, 2)) // where these kinds have their number
+		return nil
+	}
+	switch f.Kind {
+	case wire.RunnerCall:
+		var m wire.Call
+		if err := m.Unmarshal(f.Body); err != nil {
+			return err
+		}
+		s.onCall(&m)
+		return nil
+	case wire.RunnerCommitResult:
+		var m wire.CommitResult
+		if err := m.Unmarshal(f.Body); err != nil {
+			return err
+		}
+		if in := s.actor(m.Actor); in != nil {
+			in.commitResult(&m)
+		}
+		return nil
+	}
+	m, err := wire.DecodeRunner(f)
+	if err != nil {
+		return err
+	}
+	s.onCold(f.Kind, m)
+	return nil
+}
+
+// onCold takes the generated messages. They own their bytes.
+func (s *session) onCold(kind wire.Kind, m any) {
+	switch m := m.(type) {
+	case *runnerv1alpha1.StartActor:
+		s.onStart(m)
+	case *runnerv1alpha1.StopActor:
+		s.with(m.Actor, func(in *instance) { in.stopActor(m) })
+	case *runnerv1alpha1.ConnectionOpen:
+		s.onOpen(m)
+	case *runnerv1alpha1.ConnectionClose:
+		s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnGone, connRef: m.Connection}) })
+	case *runnerv1alpha1.CancelCall:
+		s.with(m.Actor, func(in *instance) { in.cancelCall(m.Id, m.Reason) })
+	case *runnerv1alpha1.KvResult:
+		s.with(m.Actor, func(in *instance) { in.kvResult(m) })
+	case *runnerv1alpha1.Fence:
+		s.onFence(m)
+	case *runnerv1alpha1.Principal:
+		s.onPrincipal(m)
+	case *commonv1alpha1.Ping:
+		s.link.pushLink(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
+	case *runnerv1alpha1.Pong:
+	case *commonv1alpha1.Goodbye:
+		s.onGoodbye(m)
+	case *runnerv1alpha1.Drain:
+		s.log.Info("the gateway is going away", "code", m.Code, "deadline_ms", m.DeadlineMs)
+	case *commonv1alpha1.Unsupported:
+		s.log.Warn("the gateway does not take a kind of frame", "kind", m.Kind, "number", m.Number)
+	default: // unknown, or one that only runners send
+		s.unsupported(kind, 0)
+	}
+}
+
+func (s *session) with(ref uint64, f func(*instance)) {
+	if in := s.actor(ref); in != nil { // else it crossed the actor's end [LIFE-9]
+		f(in)
+	}
+}
+
+func (s *session) onCall(m *wire.Call) {
+	in := s.actor(m.Actor)
+	if in == nil {
+		s.notHere(m.Actor, m.ID)
+		return
+	}
+	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, args: bytes.Clone(m.Args), deadline: after(m.DeadlineMs)}
+	if t.action = in.def.actions[string(m.Action)]; t.action == nil {
+		t.name = string(m.Action)
+	}
+	if m.Principal != 0 {
+		t.principal = s.principal(m.Principal)
+	}
+	in.take(t)
+}
+
+func (s *session) onOpen(m *runnerv1alpha1.ConnectionOpen) {
+	in := s.actor(m.Actor)
+	switch {
+	case in != nil && m.Restored:
+		in.restore(m)
+	case in != nil:
+		in.take(&turn{in: in, kind: turnOpen, id: m.Call, open: m, deadline: after(m.DeadlineMs), principal: s.principal(m.Principal)})
+	case !m.Restored:
+		s.notHere(m.Actor, m.Call)
+	}
+}
+
+// notHere gives back a call for an actor that this runner does not host [LIFE-9].
+func (s *session) notHere(ref, id uint64) {
+	s.link.push(&s.link.base, &wire.CallResult{Actor: ref, ID: id, Error: wire.ActorStopping.New(), NotRun: true})
+}
+
+// take puts a turn into the mailbox, if the actor still takes any. A call that it does not take goes back; a connection
+// that leaves is always taken while there are turns.
+func (in *instance) take(t *turn) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	call := t.kind == turnCall || t.kind == turnOpen
+	if in.over || in.closing || in.crashed != nil || call && in.stop != nil {
+		if call {
+			in.bounce(t)
+		}
+		return
+	}
+	in.enqueue(t)
+}
+
+func (s *session) onStart(m *runnerv1alpha1.StartActor) {
+	def := s.defs[m.Type]
+	if def == nil || s.actor(m.Actor) != nil {
+		s.link.push(&s.link.base, wire.Runner(&runnerv1alpha1.ActorStopped{
+			Actor: m.Actor, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED,
+			Error: wire.ActorStartFailed.Newf("This runner does not host the actor type %q.", clip(m.Type, maxName)).Proto(),
+		}))
+		return
+	}
+	in := newInstance(s, def, m)
+	s.add(in)
+	in.begin(m)
+}
+
+// onFence answers a fence without actor at once, since every earlier frame has been taken effect of; one of an actor is a
+// turn [LINK-8].
+func (s *session) onFence(m *runnerv1alpha1.Fence) {
+	if m.Actor == 0 {
+		s.link.push(&s.link.base, wire.Runner(&runnerv1alpha1.FenceReached{Nonce: m.Nonce}))
+		return
+	}
+	s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnFence, nonce: m.Nonce}) })
+}
+
+func (s *session) onPrincipal(m *runnerv1alpha1.Principal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.Gone {
+		delete(s.principals, m.Principal)
+		return
+	}
+	s.principals[m.Principal] = &Principal{Kind: m.Kind, Subject: m.Subject, claims: m.Claims}
+}
+
+func (s *session) principal(ref uint64) *Principal {
+	if ref == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.principals[ref]
+}
+
+func (s *session) onGoodbye(m *commonv1alpha1.Goodbye) {
+	s.goodbye = &farewell{
+		cause:      &Error{Code: m.Code, Message: m.Message, Retryable: m.Reconnect != commonv1alpha1.Reconnect_RECONNECT_NEVER},
+		final:      m.Reconnect == commonv1alpha1.Reconnect_RECONNECT_NEVER,
+		retryAfter: time.Duration(m.RetryAfterMs) * time.Millisecond,
+	}
+}
+
+func (s *session) unsupported(kind wire.Kind, number uint64) {
+	s.link.push(&s.link.base, wire.Runner(&commonv1alpha1.Unsupported{Kind: uint32(kind), Number: number}))
+}

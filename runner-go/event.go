@@ -1,0 +1,107 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// flushAge is how old the oldest held output may be when another joins it, before the turn flushes [FLUSH-2].
+const flushAge = 5 * time.Millisecond
+
+// Event is a declared event with one argument of type T. DeclareEvent makes it.
+type Event[T any] struct{ name string }
+
+// DeclareEvent declares an event of the type and returns its typed form. Once a type declares any, emitting or
+// subscribing to another is event.not_found [CONN-9].
+func DeclareEvent[T, A any](t *Type[A], name string) Event[T] {
+	t.def.declareEvent(name)
+	return Event[T]{name: name}
+}
+
+// Name is the event's name.
+func (e Event[T]) Name() string { return e.name }
+
+// Broadcast sends the event to the actor's connections that are subscribed to it. See Actor.Broadcast.
+func (e Event[T]) Broadcast(actor interface{ Broadcast(string, ...any) }, value T) {
+	actor.Broadcast(e.name, value)
+}
+
+// Send sends the event to one connection. See Conn.Send.
+func (e Event[T]) Send(conn interface{ Send(string, ...any) }, value T) { conn.Send(e.name, value) }
+
+func (d *definition) declareEvent(name string) {
+	if name == "" || len(name) > maxName || clip(name, maxName) != name {
+		panic(fmt.Sprintf("runner: event %q of %s: a name is 1 to %d bytes of UTF-8", name, d.name, maxName)) //nolint:forbidigo // a definition is wrong when the program begins, or never
+	}
+	if d.events[name] {
+		return
+	}
+	if d.events == nil {
+		d.events = map[string]bool{}
+	}
+	d.events[name] = true
+	d.ordered = append(d.ordered, name)
+}
+
+// Broadcast sends an event to the actor's connections that are subscribed to it, once each [CONN-3]. The arguments are
+// encoded at once. Nobody gets it before the turn's state is durable.
+//
+// An event that cannot be sent (an argument without CBOR form, over the size limit, not declared) fails the turn with
+// event.too_large, event.not_found or internal.error, if its function does not fail by itself.
+func (a *Actor[S, C]) Broadcast(event string, args ...any) {
+	a.in.mustTurn("Broadcast").emit(&wire.Emit{Event: []byte(event)}, args)
+}
+
+// BroadcastExcept is Broadcast to all but the given connections.
+func (a *Actor[S, C]) BroadcastExcept(event string, except []*Conn[C], args ...any) {
+	m := &wire.Emit{Event: []byte(event)}
+	for _, conn := range except {
+		if conn != nil && conn.ref != 0 {
+			m.Except = append(m.Except, conn.ref)
+		}
+	}
+	a.in.mustTurn("BroadcastExcept").emit(m, args)
+}
+
+// emit encodes an event and holds it for the flush.
+func (t *turn) emit(m *wire.Emit, args []any) {
+	in := t.in
+	if err := in.checkEvent(m, args); err != nil {
+		t.fail(err)
+		return
+	}
+	in.mu.Lock()
+	in.hold(m)
+	due := t.kind != turnOpen && in.mustFlush()
+	in.mu.Unlock()
+	if due {
+		t.flush()
+		in.pace(t)
+	}
+}
+
+// checkEvent fills in the arguments and finds what keeps the event from being sent.
+func (in *instance) checkEvent(m *wire.Emit, args []any) error {
+	name := string(m.Event)
+	if name == "" || len(name) > maxName || clip(name, maxName) != name {
+		return fmt.Errorf("event %q: a name is 1 to %d bytes of UTF-8", name, maxName)
+	}
+	if in.def.events != nil && !in.def.events[name] {
+		return sdkError(wire.EventNotFound.Newf("The actor type %s declares its events, and %q is not one of them.", in.def.name, name))
+	}
+	if !wire.Negotiated(wire.RunnerEmit, in.sess.features) {
+		return fmt.Errorf("event %q: the gateway does not offer events", name)
+	}
+	b, err := payload.MarshalArgs(args...)
+	if err != nil {
+		return fmt.Errorf("encode event %q: %w", name, err)
+	}
+	if limit := in.sess.limits.MaxEvent; len(b) > limit {
+		return sdkError(wire.EventTooLarge.Newf("The event %q has %d bytes, at most %d are allowed.", name, len(b), limit))
+	}
+	m.Actor, m.Args = in.ref, b
+	return nil
+}

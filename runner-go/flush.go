@@ -1,0 +1,348 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// ledger is what an actor owes the gateway: the commits sent and to be sent, and the outputs that wait for them.
+// Under instance.mu.
+type ledger struct {
+	version  uint64 // of the last commit sent, or started from
+	inflight bool   // it is unanswered: at most one is [COMMIT-1]
+	sum      [sha256.Size]byte
+	recorded bool     // sum is of the state last sent; false: none yet
+	waiting  []*group // unsent, in order. Not empty only while a commit is unanswered
+
+	pending *group // what the running turn changed since its last flush; nil: nothing but perhaps state
+	held    []wire.Message
+	heldAt  time.Time // of the oldest in held
+	bytes   int       // of held
+
+	unacked int           // bytes of outputs behind an unanswered commit
+	acked   chan struct{} // closed at the next CommitResult; nil: nobody waits
+}
+
+// group is one flush: changes, and the outputs that depend on them [GATE-2].
+type group struct {
+	state   record // bytes nil: unchanged
+	kv      []kvOp
+	kvBytes int
+	added   []string
+	removed []string
+	destroy bool
+	outputs []wire.Message
+}
+
+// hold keeps an output of the running turn for its flush.
+func (in *instance) hold(m wire.Message) {
+	if len(in.held) == 0 {
+		in.heldAt = time.Now()
+	}
+	in.held = append(in.held, m)
+	in.bytes += wire.FrameSize(m)
+}
+
+// mustFlush tells whether an emission flushes: the oldest held output is old, or a group is full [FLUSH-2] [GATE-4].
+func (in *instance) mustFlush() bool {
+	l := in.sess.limits
+	return len(in.held) >= l.MaxGroupOutputs || in.bytes >= l.MaxGroupBytes/2 || time.Since(in.heldAt) >= flushAge
+}
+
+// changes is the group that the running turn's changes go to.
+func (in *instance) changes() *group {
+	if in.pending == nil {
+		in.pending = new(group)
+	}
+	return in.pending
+}
+
+// settle ends a turn: its result joins what it held, and all of it is flushed. It returns the turn's error. It is not
+// called with the lock held.
+func (t *turn) settle(err error, out []byte) error {
+	in := t.in
+	if failed := in.connStates(); failed != nil {
+		t.fail(failed)
+	}
+	if err == nil {
+		err = t.failed
+	}
+	if t.kind == turnCall {
+		t.result = wire.CallResult{Actor: in.ref, ID: t.id, Output: out, HasOutput: out != nil}
+		if limit := in.sess.limits.MaxOutput; err == nil && len(out) > limit {
+			err = sdkError(wire.ActionResultTooLarge.Newf("The result of %s has %d bytes, at most %d are allowed.", t.action.name, len(out), limit))
+		}
+		if err != nil {
+			t.result.Output, t.result.HasOutput, t.result.Error = nil, false, t.callError(err)
+		}
+	}
+	state, broken := in.changedState()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if t.kind == turnCall {
+		in.held = append(in.held, &t.result)
+		in.bytes += wire.FrameSize(&t.result)
+	}
+	if !in.flush(state, broken, true) && err == nil {
+		err = ErrStopped
+	}
+	in.afterTurn()
+	return err
+}
+
+// flush sends what the turn has changed and held so far. It is not called with the lock held, and only on the turn's own
+// goroutine. An open's outputs stay until its answer is known, which goes before them [CONN-1].
+func (t *turn) flush() {
+	in := t.in
+	if failed := in.connStates(); failed != nil {
+		t.fail(failed)
+	}
+	state, broken := in.changedState()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.flush(state, broken, t.kind != turnOpen)
+}
+
+// changedState encodes the state if the turn asked for it since the last flush. It runs user code (encoders), so the lock
+// is not held; the state is the turn's.
+func (in *instance) changedState() (record, *wire.Error) {
+	if !in.touched {
+		return record{}, nil
+	}
+	in.touched = false
+	return in.stateRecord()
+}
+
+// flush makes one group of what the turn changed and held, and sends it or lets it wait behind the unanswered commit. It
+// is false when the actor cannot go on.
+func (in *instance) flush(state record, broken *wire.Error, outputs bool) bool {
+	if in.over || in.crashed != nil {
+		in.pending, in.held, in.bytes = nil, nil, 0
+		return false
+	}
+	if broken != nil {
+		in.crash(broken)
+		return false
+	}
+	in.intendDestroy()
+	g := in.pending
+	in.pending = nil
+	if state.bytes != nil && (!in.recorded || state.sum != in.latestSum()) {
+		if g == nil {
+			g = new(group)
+		}
+		g.state = state
+	}
+	var held []wire.Message
+	if outputs {
+		held = in.held
+		defer in.resetHeld()
+	}
+	switch last := len(in.waiting) - 1; {
+	case g == nil && last < 0:
+		in.push(nil, held) // nothing they were computed from is unsent [GATE-5]
+		if in.inflight {
+			in.unacked += in.bytes
+		}
+	case g == nil:
+		in.waiting[last].outputs = append(in.waiting[last].outputs, held...)
+		in.unacked += in.bytes
+	case !in.inflight:
+		g.outputs = held
+		in.send(g)
+	default:
+		g.outputs = append([]wire.Message(nil), held...)
+		in.unacked += in.bytes
+		in.wait(g)
+	}
+	return true
+}
+
+// maxIdleHeld is how many places for outputs an actor keeps between turns.
+const maxIdleHeld = 4
+
+func (in *instance) resetHeld() {
+	if cap(in.held) > maxIdleHeld {
+		in.held = nil
+	} else {
+		clear(in.held)
+		in.held = in.held[:0]
+	}
+	in.bytes = 0
+}
+
+// latestSum is of the newest state that was sent or waits to be.
+func (in *instance) latestSum() [sha256.Size]byte {
+	for i := len(in.waiting) - 1; i >= 0; i-- {
+		if in.waiting[i].state.bytes != nil {
+			return in.waiting[i].state.sum
+		}
+	}
+	return in.sum
+}
+
+// wait queues a group behind the unanswered commit, as part of the last one that waits if both fit one commit: what
+// accumulates goes out together, and a turn's changes are never split.
+func (in *instance) wait(g *group) {
+	if n := len(in.waiting); n > 0 && in.waiting[n-1].fits(g, in.sess.limits) {
+		in.waiting[n-1].add(g)
+		return
+	}
+	in.waiting = append(in.waiting, g)
+}
+
+func (g *group) fits(more *group, l wire.Limits) bool {
+	if len(more.kv) == 0 {
+		return true // the states replace each other
+	}
+	return len(g.kv)+len(more.kv) <= l.MaxKVOperations && g.kvBytes+more.kvBytes <= l.MaxKVBatch &&
+		max(len(g.state.bytes), len(more.state.bytes))+g.kvBytes+more.kvBytes+64*(len(g.kv)+len(more.kv)) <= l.MaxCommit
+}
+
+func (g *group) add(more *group) {
+	if more.state.bytes != nil {
+		g.state = more.state
+	}
+	g.kv, g.kvBytes = append(g.kv, more.kv...), g.kvBytes+more.kvBytes
+	g.added, g.removed = append(g.added, more.added...), append(g.removed, more.removed...)
+	g.destroy = g.destroy || more.destroy
+	g.outputs = append(g.outputs, more.outputs...)
+}
+
+// send writes a group: the commit, then its outputs, with nothing of the actor between them [GATE-2].
+func (in *instance) send(g *group) {
+	if g.state.bytes != nil {
+		in.sum, in.recorded = g.state.sum, true
+	}
+	in.version++
+	in.inflight = true
+	commit := &wire.Commit{Actor: in.ref, Version: in.version, Changes: g.encode()}
+	commit.Outputs = uint32(in.groupSize(commit, g.outputs))
+	in.unacked = 0
+	for _, m := range g.outputs {
+		in.unacked += wire.FrameSize(m)
+	}
+	in.push(commit, g.outputs)
+}
+
+// groupSize is how many outputs count as the group's; those behind follow it, in order [GATE-4]. The commit counts towards
+// the bytes, so that the group fits however the gateway reckons.
+func (in *instance) groupSize(commit *wire.Commit, outputs []wire.Message) int {
+	room := in.sess.limits.MaxGroupBytes - wire.FrameSize(commit)
+	for i, m := range outputs {
+		room -= wire.FrameSize(m)
+		if i == in.sess.limits.MaxGroupOutputs || room < 0 {
+			return i
+		}
+	}
+	return len(outputs)
+}
+
+func (in *instance) push(commit *wire.Commit, outputs []wire.Message) {
+	in.sess.link.pushGroup(&in.lane, commit, outputs)
+}
+
+// encode is Commit.changes. It is made once per commit, so that the bytes of a version never differ [COMMIT-1].
+func (g *group) encode() []byte {
+	m := &runnerv1alpha1.Changes{Destroy: g.destroy}
+	if !g.destroy { // nothing else counts then
+		m.State, m.ConnectionsAdded, m.ConnectionsRemoved = g.state.bytes, g.added, g.removed
+		for _, op := range g.kv {
+			m.Kv = append(m.Kv, op.message())
+		}
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic("runner: encode changes: " + err.Error()) //nolint:forbidigo // only a string that is not UTF-8 can do this, and ids were decoded as such
+	}
+	return b
+}
+
+// commitResult is the answer to the one unanswered commit.
+func (in *instance) commitResult(m *wire.CommitResult) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over || !in.inflight || m.Version != in.version {
+		return // it crossed the actor's end
+	}
+	if m.Error != nil {
+		in.log().Error("commit refused; the actor is over", "version", m.Version, "error", m.Error)
+		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
+		return
+	}
+	in.inflight, in.unacked = false, 0
+	if in.acked != nil {
+		close(in.acked)
+		in.acked = nil
+	}
+	if len(in.waiting) > 0 {
+		next := in.waiting[0]
+		in.waiting[0] = nil
+		if in.waiting = in.waiting[1:]; len(in.waiting) == 0 {
+			in.waiting = nil
+		}
+		in.send(next)
+		return
+	}
+	in.afterTurn()
+	in.askSleep()
+}
+
+// awaitCommits waits until everything flushed so far is acknowledged. It is not called with the lock held.
+func (in *instance) awaitCommits(done <-chan struct{}, ctxErr func() error) error {
+	in.mu.Lock()
+	target := in.version + uint64(len(in.waiting))
+	for {
+		switch acked := in.version; {
+		case in.over:
+			in.mu.Unlock()
+			return ErrStopped
+		case acked > target, acked == target && !in.inflight:
+			in.mu.Unlock()
+			return nil
+		}
+		changed := in.nextAck()
+		in.mu.Unlock()
+		select {
+		case <-changed:
+		case <-done:
+			return ctxErr()
+		}
+		in.mu.Lock()
+	}
+}
+
+func (in *instance) nextAck() <-chan struct{} {
+	if in.acked == nil {
+		in.acked = make(chan struct{})
+	}
+	return in.acked
+}
+
+// maxUnacked is how many bytes of outputs may follow an unanswered commit before the turn that makes them waits. The
+// gateway holds them meanwhile, within a bound of its own that is twice as high by default.
+const maxUnacked = 16 << 20
+
+// pace keeps a turn from emitting faster than commits are acknowledged and the link takes. It is not called with the
+// lock held.
+func (in *instance) pace(t *turn) {
+	for t.Err() == nil {
+		in.mu.Lock()
+		if in.over || !in.inflight || in.unacked < maxUnacked {
+			in.mu.Unlock()
+			break
+		}
+		changed := in.nextAck()
+		in.mu.Unlock()
+		select {
+		case <-changed:
+		case <-t.Done():
+		}
+	}
+	in.sess.link.awaitRoom(t.Done())
+}

@@ -1,0 +1,275 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// The mailbox is a list of turns in arrival order [TURN-1]. A goroutine works on it only while it is not empty, so that an
+// idle actor costs none. All functions here are called with instance.mu held, except where they say otherwise.
+
+func (in *instance) enqueue(t *turn) {
+	if in.tail == nil {
+		in.head = t
+	} else {
+		in.tail.next = t
+	}
+	in.tail = t
+	in.wakeWorker()
+}
+
+// enqueueLeaving queues onDisconnect for a connection that the running turn disconnected: before all that wait, behind
+// those that it disconnected earlier. The running turn's worker finds it, so none is woken.
+func (in *instance) enqueueLeaving(conn *connection) {
+	at := &in.head
+	for *at != nil && (*at).kind == turnGone && (*at).conn != nil {
+		at = &(*at).next
+	}
+	t := &turn{in: in, kind: turnGone, conn: conn, next: *at}
+	*at = t
+	if t.next == nil {
+		in.tail = t
+	}
+}
+
+func (in *instance) wakeWorker() {
+	if !in.working {
+		in.working = true
+		in.sess.workers.Add(1)
+		go in.work()
+	}
+}
+
+func (in *instance) dequeue() *turn {
+	t := in.head
+	if t == nil {
+		return nil
+	}
+	in.head, t.next = t.next, nil
+	if in.head == nil {
+		in.tail = nil
+	}
+	return t
+}
+
+// unqueue takes out the first waiting turn that match accepts.
+func (in *instance) unqueue(match func(*turn) bool) *turn {
+	var before *turn
+	for t := in.head; t != nil; before, t = t, t.next {
+		if !match(t) {
+			continue
+		}
+		if before == nil {
+			in.head = t.next
+		} else {
+			before.next = t.next
+		}
+		if in.tail == t {
+			in.tail = before
+		}
+		t.next = nil
+		return t
+	}
+	return nil
+}
+
+// work runs turns until none waits. It is not called with the lock held.
+func (in *instance) work() {
+	defer in.sess.workers.Done()
+	finished := false
+	defer func() {
+		if !finished { // user code called runtime.Goexit: this goroutine is lost, and the turn with it
+			in.mu.Lock()
+			in.crash(wire.ActorCrashed.Newf("The actor's code ended its goroutine."))
+			in.cur, in.working = nil, false
+			in.mu.Unlock()
+		}
+	}()
+	in.mu.Lock()
+	for t := in.dequeue(); t != nil; t = in.dequeue() {
+		in.cur = t
+		in.mu.Unlock()
+		in.execute(t)
+		in.mu.Lock()
+		in.cur = nil
+		t.cancel(context.Canceled) // as with a request's context: it ends with the turn
+	}
+	in.working = false
+	in.rest()
+	in.mu.Unlock()
+	finished = true
+}
+
+// execute runs one turn to its flush. It is not called with the lock held.
+func (in *instance) execute(t *turn) {
+	switch t.kind {
+	case turnStart:
+		in.runStart(t)
+	case turnCall:
+		in.runCall(t)
+	case turnOpen:
+		in.runOpen(t)
+	case turnGone:
+		in.runGone(t)
+	case turnDo:
+		in.runDo(t)
+	case turnFence:
+		in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))
+	case turnStop:
+		in.runStop(t)
+	}
+}
+
+// cancelCall is CancelCall: a call that has not begun never runs, one that has sees its context end [CALL-5].
+func (in *instance) cancelCall(id uint64, reason runnerv1alpha1.CancelReason) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	names := func(t *turn) bool { return (t.kind == turnCall || t.kind == turnOpen) && t.id == id }
+	late := reason == runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE
+	if t := in.cur; t != nil && names(t) {
+		t.cancel(cancelCause(late))
+		return
+	}
+	if t := in.unqueue(names); t != nil {
+		in.answerUnrun(t, canceledUnrun(late))
+	}
+}
+
+func cancelCause(late bool) error {
+	if late {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
+func canceledUnrun(late bool) *wire.Error {
+	if late {
+		return wire.ActionTimedOut.New().With(wire.RanNo)
+	}
+	return wire.ActionCanceled.New().With(wire.RanNo)
+}
+
+// answerUnrun answers a call or open that never began.
+func (in *instance) answerUnrun(t *turn, e *wire.Error) {
+	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: e}
+	in.answer(&t.result)
+}
+
+// answer sends what no change stands behind, in the order of the actor's outputs: behind those that wait for the next
+// commit [SESS-3].
+func (in *instance) answer(m *wire.CallResult) {
+	if n := len(in.waiting); n > 0 {
+		in.waiting[n-1].outputs = append(in.waiting[n-1].outputs, m)
+		return
+	}
+	in.sess.link.push(&in.lane, m)
+}
+
+// bounce gives a call back: another runner, or the next generation, may take it [CALL-9].
+func (in *instance) bounce(t *turn) {
+	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: wire.ActorStopping.New(), NotRun: true}
+	in.answer(&t.result)
+}
+
+// empty ends every turn that still waits: calls go back, Do returns ErrStopped.
+func (in *instance) empty(answer bool) {
+	for t := in.dequeue(); t != nil; t = in.dequeue() {
+		switch {
+		case t.done != nil:
+			t.done <- ErrStopped
+		case answer && (t.kind == turnCall || t.kind == turnOpen):
+			in.bounce(t)
+		}
+	}
+}
+
+// Do runs fn in a turn of its own, after those that wait already, and returns its error; what fn changed and sent is
+// flushed as with an action [TURN-5]. It is how Run and other goroutines reach the actor. ctx bounds the wait: when it ends
+// before the turn began, fn never runs; after, the context given to fn ends and Do returns when fn has.
+func (a *Actor[S, C]) Do(ctx context.Context, fn func(ctx context.Context) error) error {
+	in := a.in
+	if t := turnOf(ctx); t != nil && t.in == in && t.Err() == nil {
+		return ErrInTurn
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t := &turn{in: in, kind: turnDo, do: fn, done: make(chan error, 1), parent: ctx}
+	t.deadline, _ = ctx.Deadline()
+	in.mu.Lock()
+	if in.over || in.closing {
+		in.mu.Unlock()
+		return ErrStopped
+	}
+	in.enqueue(t)
+	in.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { in.abandon(t, ctx.Err()) })
+	defer stop()
+	return <-t.done
+}
+
+// abandon is the end of a Do's own context. It is not called with the lock held.
+func (in *instance) abandon(t *turn, err error) {
+	in.mu.Lock()
+	waiting := in.unqueue(func(other *turn) bool { return other == t })
+	in.mu.Unlock()
+	if waiting != nil {
+		t.done <- err
+		return
+	}
+	t.cancel(err)
+}
+
+func (in *instance) runDo(t *turn) {
+	err := guard(func() error { return t.do(t) })
+	if _, panicked := asPanic(err); panicked {
+		in.logFault(t, err)
+	}
+	err = t.settle(err, nil)
+	t.done <- err
+}
+
+func (in *instance) runCall(t *turn) {
+	if t.action == nil {
+		in.mu.Lock()
+		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.name, maxName)))
+		in.mu.Unlock()
+		return
+	}
+	if refused := in.refuse(t); refused != nil {
+		in.mu.Lock()
+		in.answerUnrun(t, refused)
+		in.mu.Unlock()
+		return
+	}
+	if limit := in.def.options.actionTimeout; limit > 0 {
+		if end := time.Now().Add(limit); t.deadline.IsZero() || end.Before(t.deadline) {
+			t.deadline = end
+		}
+	}
+	args := arguments{action: t.action.name, data: t.args}
+	var out []byte
+	err := guard(func() (err error) {
+		out, err = t.action.call(in.self, t, &args)
+		return err
+	})
+	t.settle(err, out)
+}
+
+// refuse is why a call that has come to its turn does not run after all; nil: it runs.
+func (in *instance) refuse(t *turn) *wire.Error {
+	if !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
+		return wire.ActionTimedOut.New().With(wire.RanNo)
+	}
+	if t.connRef == 0 {
+		return nil
+	}
+	// The gateway names accepted connections only [CALL-8]; it is gone if the client left while the call waited.
+	if t.conn = in.byRef[t.connRef]; t.conn == nil {
+		return wire.ActionCanceled.New().With(wire.RanNo)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// Sleep asks the gateway to put the actor to sleep when this turn, and all that is outstanding, is done. It returns at
+// once; OnSleep runs later. The wish is repeated until it is granted [SLEEP-3].
+func (a *Actor[S, C]) Sleep() {
+	in := a.in
+	in.mustTurn("Sleep")
+	in.mu.Lock()
+	in.wantsSleep = true
+	in.mu.Unlock()
+}
+
+// Destroy asks the gateway to destroy the actor: after this turn OnDestroy runs, then state, KV and key are gone
+// [LIFE-6]. It returns at once.
+func (a *Actor[S, C]) Destroy() {
+	in := a.in
+	in.mustTurn("Destroy")
+	in.mu.Lock()
+	in.wantsDestroy = true
+	in.mu.Unlock()
+}
+
+// KeepAwake keeps the actor from sleeping, and a stop waiting within its grace, until release is called; more calls of
+// release do nothing. It may be called from any goroutine.
+func (a *Actor[S, C]) KeepAwake() (release func()) {
+	in := a.in
+	in.mu.Lock()
+	in.holds++
+	in.mu.Unlock()
+	return sync.OnceFunc(func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.holds--
+		if !in.over {
+			in.rest()
+			in.stopIfFree()
+		}
+	})
+}
+
+// WaitUntil runs fn in a goroutine of its own and keeps the actor awake until it returns. A stop waits for it within its
+// grace. fn reaches the actor through Do; its context ends with the actor. Its error is logged.
+func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
+	in := a.in
+	release := a.KeepAwake()
+	in.mu.Lock()
+	ctx := in.side().living
+	in.mu.Unlock()
+	in.sess.workers.Add(1)
+	go func() {
+		defer in.sess.workers.Done()
+		defer release()
+		if err := guard(func() error { return fn(ctx) }); err != nil && ctx.Err() == nil {
+			log := in.log().With("error", err)
+			if p, panicked := asPanic(err); panicked {
+				log = log.With("stack", string(p.stack))
+			}
+			log.Error("outside work failed")
+		}
+	}()
+}
+
+// rest is called with the lock held when a turn or a hold has ended: if nothing else is to do, the wait for sleep begins.
+// The timer is not touched by turns: when it fires, it looks how long the rest has been.
+func (in *instance) rest() {
+	if in.over || in.stop != nil || !in.ready || in.working || in.holds > 0 {
+		return
+	}
+	in.restedAt = time.Now()
+	in.askSleep()
+	if in.sleepTimer == nil && !in.def.options.stayAwake {
+		in.sleepTimer = time.AfterFunc(in.sleepAfter(), in.tire)
+	}
+}
+
+// askSleep repeats the wish of Sleep whenever nothing is to do any more: the gateway ignores it while it holds something of
+// the actor. With the lock held.
+func (in *instance) askSleep() {
+	if in.wantsSleep && in.ready && in.stop == nil && !in.working && in.holds == 0 && !in.inflight {
+		in.intend(runnerv1alpha1.Intent_INTENT_SLEEP)
+	}
+}
+
+// tire is the sleep timer: it asks to sleep after a whole rest, and asks again after another, since the gateway ignores
+// the question while something is on its way here [SLEEP-1].
+func (in *instance) tire() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over || in.stop != nil {
+		return
+	}
+	wait := in.sleepAfter()
+	if !in.working && in.holds == 0 && !in.inflight {
+		if rested := time.Since(in.restedAt); rested < wait {
+			wait -= rested
+		} else {
+			in.intend(runnerv1alpha1.Intent_INTENT_SLEEP)
+		}
+	}
+	in.sleepTimer.Reset(max(wait, time.Millisecond))
+}
+
+func (in *instance) sleepAfter() time.Duration {
+	if d := in.def.options.sleepAfter; d > 0 {
+		return d
+	}
+	return in.sess.sleepAfter
+}
+
+// stopping is a StopActor that is being served.
+type stopping struct {
+	reason runnerv1alpha1.StopReason
+	until  time.Time // end of the grace
+	queued bool      // the last turn is in the mailbox
+}
+
+// stopActor is StopActor. From here on calls go back; those that came before are finished first [SLEEP-2].
+func (in *instance) stopActor(m *runnerv1alpha1.StopActor) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return
+	}
+	if m.Reason == runnerv1alpha1.StopReason_STOP_REASON_FENCED {
+		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
+		return
+	}
+	if in.arriving != nil { // its start has not begun, so there is nothing to finish
+		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED, wire.ActorStopping.New())
+		return
+	}
+	if in.stop != nil { // a destroy may follow a sleep that has not begun
+		if m.Reason == runnerv1alpha1.StopReason_STOP_REASON_DESTROY {
+			in.stop.reason = m.Reason
+		}
+		return
+	}
+	grace := time.Duration(m.GraceMs) * time.Millisecond
+	if grace == 0 {
+		grace = in.sess.stopGrace
+	}
+	in.stop = &stopping{reason: m.Reason, until: time.Now().Add(grace)}
+	r := in.side()
+	r.halt()
+	// Outside work gets most of the grace; the rest is for the last turn and its commit. The gateway forgets the actor
+	// when the grace is over, and so do we.
+	r.graceTimer = time.AfterFunc(grace*3/4, func() { in.graceEnds(grace / 4) })
+	in.stopIfFree()
+}
+
+func (in *instance) graceEnds(rest time.Duration) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return
+	}
+	in.queueStop()
+	in.rim.graceTimer = time.AfterFunc(rest, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
+	})
+}
+
+// stopIfFree queues the last turn when nothing runs beside the turns any more. With the lock held.
+func (in *instance) stopIfFree() {
+	if in.stop != nil && !in.over && in.holds == 0 && !in.rim.runOpen {
+		in.queueStop()
+	}
+}
+
+func (in *instance) queueStop() {
+	if in.stop.queued || in.crashed != nil || in.ending != nil {
+		return
+	}
+	in.stop.queued = true
+	in.enqueue(&turn{in: in, kind: turnStop, deadline: in.stop.until})
+}
+
+// runStop is the last turn: a hook and the final commit.
+func (in *instance) runStop(t *turn) {
+	in.mu.Lock()
+	if in.over || in.ending != nil || in.crashed != nil {
+		in.mu.Unlock()
+		return
+	}
+	in.closing = true
+	destroy := in.stop.reason == runnerv1alpha1.StopReason_STOP_REASON_DESTROY
+	in.mu.Unlock()
+	end := &ending{outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT}
+	if destroy {
+		end.outcome = runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED
+		in.destroy(t)
+	} else if err := guard(func() error { return in.callHook(in.def.onSleep, t) }); err != nil {
+		in.logFault(t, err)
+	}
+	in.leave(t)
+	failed := in.connStates()
+	if failed != nil {
+		in.logFault(t, failed)
+	}
+	state, broken := in.changedState()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if destroy {
+		in.changes().destroy = true
+		state, broken = record{}, nil
+	}
+	if in.flush(state, broken, true) {
+		in.ending = end
+		in.empty(true)
+		in.afterTurn()
+	}
+}
+
+// destroy runs the hooks of a destroy: onDestroy while the connections are still there, then onDisconnect for each, since
+// they end with the actor [CONN-4] [LIFE-6].
+func (in *instance) destroy(t *turn) {
+	if err := guard(func() error { return in.callHook(in.def.onDestroy, t) }); err != nil {
+		in.logFault(t, err)
+	}
+	if in.def.onDisconnect == nil {
+		return
+	}
+	in.leave(t)
+	for i := 0; i < len(in.conns); i++ {
+		if conn := in.conns[i]; conn != nil {
+			in.removeConn(conn)
+			in.disconnected(t, conn)
+		}
+	}
+}
+
+// leave runs onDisconnect for those that the last turn disconnected: no turn of theirs comes after it.
+func (in *instance) leave(t *turn) {
+	for {
+		in.mu.Lock()
+		left := in.unqueue(func(other *turn) bool { return other.kind == turnGone && other.conn != nil })
+		in.mu.Unlock()
+		if left == nil {
+			return
+		}
+		in.disconnected(t, left.conn)
+	}
+}

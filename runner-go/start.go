@@ -1,0 +1,207 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// starting is what a start needs and nobody after it.
+type starting struct {
+	msg      *runnerv1alpha1.StartActor
+	restored []*runnerv1alpha1.ConnectionOpen
+}
+
+// newInstance makes the instance for a StartActor and queues its start, behind which everything else waits. With restored
+// connections to come, the start is queued when the last of them is there [CONN-6].
+func newInstance(sess *session, def *definition, m *runnerv1alpha1.StartActor) *instance {
+	in := &instance{
+		ref: m.Actor, sess: sess, def: def, id: m.Id, namespace: m.Namespace, key: m.Key, region: m.Region,
+		generation: m.Generation, lane: wire.Lane{Actor: m.Actor},
+	}
+	in.version = m.Version
+	in.self = def.build()
+	in.self.bind(in)
+	return in
+}
+
+// begin queues the start once everything it needs has come.
+func (in *instance) begin(m *runnerv1alpha1.StartActor) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.arriving = &starting{msg: m}
+	in.arrived()
+}
+
+// restore takes one restored connection.
+func (in *instance) restore(m *runnerv1alpha1.ConnectionOpen) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.arriving == nil || in.over {
+		return // more than were announced: nobody waits for an answer
+	}
+	in.arriving.restored = append(in.arriving.restored, m)
+	in.arrived()
+}
+
+func (in *instance) arrived() {
+	s := in.arriving
+	if len(s.restored) < int(s.msg.RestoredConnections) {
+		return
+	}
+	in.arriving = nil
+	in.enqueue(&turn{in: in, kind: turnStart, start: s, deadline: after(s.msg.DeadlineMs)})
+	if in.def.onDisconnect == nil {
+		return
+	}
+	for _, gone := range s.msg.GoneConnections {
+		in.enqueue(&turn{in: in, kind: turnGone, conn: in.goneConnection(gone)})
+	}
+}
+
+// after is a deadline given as what remains; zero: none.
+func after(ms uint32) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(ms) * time.Millisecond)
+}
+
+func (in *instance) runStart(t *turn) {
+	err := guard(func() error { return in.startHooks(t) })
+	if err == nil {
+		err = t.failed
+	}
+	if err == nil {
+		err = in.flushStart(t)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return
+	}
+	if err != nil {
+		in.startFailed(t, err)
+		return
+	}
+	in.ready = true
+	in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}))
+	in.launch()
+	in.afterTurn()
+}
+
+// startHooks brings the actor to life: state, connections, hooks, in the order of [LIFE-2].
+func (in *instance) startHooks(t *turn) error {
+	for _, m := range t.start.restored {
+		conn, err := in.openConnection(m)
+		if err != nil {
+			return err
+		}
+		in.addConn(conn)
+	}
+	if err := in.firstState(t); err != nil {
+		return err
+	}
+	for _, hook := range []hook{in.def.createVars, in.def.onWake} {
+		if err := in.callHook(hook, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstState makes a new actor's state and commits it, or decodes that of an old one.
+func (in *instance) firstState(t *turn) error {
+	if !t.start.msg.Create {
+		return in.wakeState(t.start.msg.State)
+	}
+	if in.def.createState != nil {
+		if err := in.def.createState(in.self, t); err != nil {
+			return err
+		}
+	}
+	if err := in.callHook(in.def.onCreate, t); err != nil {
+		return err
+	}
+	in.touched = true // version 1 always has a state [STATE-1]
+	return in.flushStart(t)
+}
+
+func (in *instance) wakeState(state []byte) error {
+	if state == nil {
+		return nil
+	}
+	if err := in.self.decodeState(state); err != nil {
+		return sdkError(wire.StateInvalid.Newf("The actor's state cannot be decoded: %v.", err))
+	}
+	in.sum, in.recorded = newRecord(state).sum, true
+	return nil
+}
+
+// flushStart is a flush whose failure is the start's.
+func (in *instance) flushStart(t *turn) error {
+	if err := in.connStates(); err != nil {
+		return err
+	}
+	state, broken := in.changedState()
+	if broken != nil {
+		return sdkError(broken)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.flush(state, nil, true) {
+		return ErrStopped
+	}
+	return t.Err()
+}
+
+func (in *instance) callHook(h hook, t *turn) error {
+	if h == nil {
+		return nil
+	}
+	return h(in.self, t)
+}
+
+// startFailed reports the failure, behind the commit that may be under way [LIFE-3]. Calls that wait go back.
+func (in *instance) startFailed(t *turn, err error) {
+	e, hidden := in.sess.faults.wire(err, wire.RanYes)
+	if hidden {
+		in.logFault(t, err)
+	}
+	in.pending, in.held, in.bytes = nil, nil, 0
+	in.closing = true
+	in.ending = &ending{runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED, e}
+	in.empty(true)
+	in.afterTurn()
+}
+
+// launch starts what runs beside the turns: Run, and the wait for sleep. With the lock held.
+func (in *instance) launch() {
+	if in.def.run == nil || in.stop != nil {
+		return
+	}
+	r := in.side()
+	r.runOpen = true
+	in.sess.workers.Add(1)
+	go in.runBeside(r.running)
+}
+
+func (in *instance) runBeside(ctx context.Context) {
+	defer in.sess.workers.Done()
+	defer func() { // also when it ends by Goexit
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.rim.runOpen = false
+		in.stopIfFree()
+	}()
+	err := guard(func() error { return in.def.run(in.self, ctx) })
+	if err != nil && ctx.Err() == nil {
+		log := in.log().With("error", err)
+		if p, panicked := asPanic(err); panicked {
+			log = log.With("stack", string(p.stack))
+		}
+		log.Error("run failed")
+	}
+}
