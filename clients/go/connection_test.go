@@ -451,3 +451,24 @@ func TestDroppingKeepsTheOrder(t *testing.T) {
 		t.Errorf("%d events, %d bytes, running: %v", b.events, b.bytes, b.running)
 	}
 }
+
+func TestCloseDropsTheEventsThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		var seen []int
+		conn := g.client(Options{}).Get("room", nil).Connect(ConnectOptions{Setup: func(c *Connection) {
+			On(c, "n", func(n int) {
+				seen = append(seen, n)
+				c.Close()
+			})
+		}})
+		p := g.greet(nil)
+		n := p.accepts().GetConnection()
+		p.send(event(n, "n", 1), event(n, "n", 2))
+		synctest.Wait()
+		wantError(t, conn.Ready(t.Context()), CodeConnectionClosed, RanNo)
+		if !slices.Equal(seen, []int{1}) {
+			t.Errorf("seen %v", seen)
+		}
+	})
+}

@@ -50,25 +50,29 @@ func TestActorsCommands(t *testing.T) {
 		stdout  string
 	}{
 		{
-			"call", []string{"call", "counter:a", "increment", "-1", `{"x": "y"}`},
+			"call",
+			[]string{"call", "counter:a", "increment", "-1", `{"x": "y"}`},
 			[]string{`200 {"output":{"n": 9007199254740993}}`},
 			asked{"POST /v1/actors/counter:a/actions/increment", "Bearer secret", `{"args":[-1,{"x":"y"}]}`},
 			`{"n":9007199254740993}` + "\n",
 		},
 		{
-			"call of an existing actor", []string{"call", "--existing", "room:a%3Ab:", "say it/all"},
+			"call of an existing actor",
+			[]string{"call", "--existing", "room:a%3Ab:", "say it/all"},
 			[]string{`200 {"output":null}`},
 			asked{"POST /v1/actors/room:a%3Ab:/actions/say%20it%2Fall?mode=get", "Bearer secret", `{"args":[]}`},
 			"null\n",
 		},
 		{
-			"get", []string{"--namespace", "test", "--token", "other", "get", "counter"},
+			"get",
+			[]string{"--namespace", "test", "--token", "other", "get", "counter"},
 			[]string{`200 {"actor":{"id":"x", "type":"counter"}}`},
 			asked{"GET /v1/actors/counter?namespace=test", "Bearer other", ""},
 			`{"id":"x","type":"counter"}` + "\n",
 		},
 		{
-			"destroy", []string{"destroy", "counter:.."},
+			"destroy",
+			[]string{"destroy", "counter:.."},
 			[]string{"204 "},
 			asked{"DELETE /v1/actors/counter:..", "Bearer secret", ""},
 			`{"destroyed":true}` + "\n",

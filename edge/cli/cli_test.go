@@ -29,7 +29,7 @@ const runnerVariable = "STAGEDOOR_TEST_RUNNER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(runnerVariable) != "" {
-		fmt.Printf("runner: endpoint %q token %q\n", os.Getenv("STAGEDOOR_ENDPOINT"), os.Getenv("STAGEDOOR_TOKEN"))
+		fmt.Fprintf(os.Stdout, "runner: endpoint %q token %q\n", os.Getenv("STAGEDOOR_ENDPOINT"), os.Getenv("STAGEDOOR_TOKEN"))
 		<-make(chan struct{}, len(os.Args))
 	}
 	goleak.VerifyTestMain(m)

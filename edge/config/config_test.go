@@ -45,7 +45,8 @@ func TestTheStrongerSourceWins(t *testing.T) {
 		{"a file over defaults", config.Sources{File: file(t, inFile)}, "127.0.0.1:1"},
 		{
 			"the environment over a file",
-			config.Sources{File: file(t, inFile), Env: env("STAGEDOOR_LISTEN", "127.0.0.1:2")}, "127.0.0.1:2",
+			config.Sources{File: file(t, inFile), Env: env("STAGEDOOR_LISTEN", "127.0.0.1:2")},
+			"127.0.0.1:2",
 		},
 		{
 			"flags over all",
@@ -121,7 +122,8 @@ func TestFaultsNameTheirPlaceAndTheRemedy(t *testing.T) {
 	}{
 		{"flag", config.Sources{Flags: map[string][]string{"listen": {"6420"}}}, []string{`--listen "6420"`, "host:port"}},
 		{
-			"variable", config.Sources{Env: env("STAGEDOOR_DRAIN_TIMEOUT", "soon")},
+			"variable",
+			config.Sources{Env: env("STAGEDOOR_DRAIN_TIMEOUT", "soon")},
 			[]string{`STAGEDOOR_DRAIN_TIMEOUT "soon"`, "such as 30s"},
 		},
 		{"file", config.Sources{File: file(t, "region = \"Europe!\"")}, []string{`stagedoor.toml: key region "Europe!"`, "a-z"}},
@@ -142,7 +144,8 @@ func TestFaultsNameTheirPlaceAndTheRemedy(t *testing.T) {
 		{"switch", config.Sources{Env: env("STAGEDOOR_INSECURE", "perhaps")}, []string{"true or false"}},
 		{"data", config.Sources{Flags: map[string][]string{"data": {""}}}, []string{"--data", "empty"}},
 		{
-			"two at once", config.Sources{Flags: map[string][]string{"listen": {"x"}, "region": {"X"}}},
+			"two at once",
+			config.Sources{Flags: map[string][]string{"listen": {"x"}, "region": {"X"}}},
 			[]string{"--listen", "--region"},
 		},
 	} {

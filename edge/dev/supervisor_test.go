@@ -74,7 +74,7 @@ func play(role string) {
 	}
 }
 
-func say(name string) { fmt.Println(name, os.Getpid()) }
+func say(name string) { fmt.Fprintln(os.Stdout, name, os.Getpid()) }
 
 func hang() { <-make(chan struct{}, len(os.Args)) }
 

@@ -238,3 +238,20 @@ func TestASlowReaderCostsNobodyElse(t *testing.T) {
 		sleep(5 * time.Second)
 	})
 }
+
+// A length with its top bit set makes the WebSocket library panic; it costs that socket, and nobody else.
+func TestAWebSocketHeaderThatLiesCostsItsSocket(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		j := new(journal)
+		w.host(runner.Config{}, labType(labOptions{journal: j}))
+		s := w.dial("/v1/actors/lab:r/connect?params=%7B%22name%22%3A%22liar%22%7D", "")
+		s.want("welcome")
+		s.want("connectionOpened")
+		j.take()
+		if _, err := s.conn.NetConn().Write([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}); err != nil {
+			w.Fatal(err)
+		}
+		wantEqual(w, "closed", s.isClosed(), true)
+		wantEqual(w, "its connection has ended", j.take(), "disconnect:liar")
+	})
+}

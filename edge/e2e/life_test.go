@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,9 +82,9 @@ func TestAStartThatFailsTellsItsCauseAndLeavesNothing(t *testing.T) {
 // [LIFE-3]
 func TestAStartThatHangsEndsAtItsDeadline(t *testing.T) {
 	inWorld(t, gateway.Config{Timeouts: route.Timeouts{Start: 5 * time.Second}}, func(w *world) {
-		hang := true
+		var mended atomic.Bool
 		w.host(runner.Config{}, labType(labOptions{start: func(ctx context.Context) error {
-			if hang {
+			if !mended.Load() {
 				<-ctx.Done()
 				return ctx.Err()
 			}
@@ -97,7 +98,7 @@ func TestAStartThatHangsEndsAtItsDeadline(t *testing.T) {
 		if took := time.Since(begin); took > 6*time.Second {
 			w.Errorf("it took %v", took)
 		}
-		hang = false
+		mended.Store(true)
 		wantEqual(w, "the next start", w.act("lab:x", "get", "[]").status, 200)
 	})
 }

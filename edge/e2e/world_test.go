@@ -151,34 +151,40 @@ func (r response) name() string {
 
 func (r response) err() map[string]any { e, _ := r.body["error"].(map[string]any); return e }
 
-// do sends an HTTP request; header holds pairs.
+// do sends an HTTP request, which must be answered; header holds pairs.
 func (w *world) do(method, path, body string, header ...string) response {
 	w.Helper()
+	r, err := w.try(method, path, body, header...)
+	if err != nil {
+		w.Fatalf("%s %s: %v", method, path, err)
+	}
+	return r
+}
+
+func (w *world) try(method, path, body string, header ...string) (response, error) {
 	req, err := http.NewRequestWithContext(w.Context(), method, "http://gateway"+path, strings.NewReader(body))
 	if err != nil {
-		w.Fatal(err)
+		return response{}, err
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := w.HTTP().Do(req)
 	if err != nil {
-		w.Fatalf("%s %s: %v", method, path, err)
+		return response{}, err
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		w.Fatalf("%s %s: %v", method, path, err)
+		return response{}, err
 	}
 	r := response{status: res.StatusCode, header: res.Header, raw: string(raw)}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.UseNumber()
-		if err := d.Decode(&r.body); err != nil {
-			w.Fatalf("%s %s: %v in %q", method, path, err, raw)
-		}
+		err = d.Decode(&r.body)
 	}
-	return r
+	return r, err
 }
 
 // act calls an action over HTTP.
@@ -215,3 +221,12 @@ func wantEqual[T comparable](t testing.TB, what string, got, want T) {
 
 // sleep lets virtual time pass.
 func sleep(d time.Duration) { <-time.After(d); synctest.Wait() }
+
+// inHeldWorld is inWorld over a store that the test can hold back.
+func inHeldWorld(t *testing.T, held *heldStore, test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		held.Store = gatewaytest.NewStore(t)
+		test(&world{t, gatewaytest.Start(t, gateway.Config{Store: held, Logger: quiet()})})
+	})
+}

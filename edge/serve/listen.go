@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func Listen(ctx context.Context, address string, patience time.Duration) (net.Li
 		}
 		wait := min(retryEvery, time.Until(deadline))
 		if wait <= 0 {
-			return nil, taken(network, where, err)
+			return nil, taken(network, where)
 		}
 		select {
 		case <-ctx.Done():
@@ -68,11 +69,11 @@ func abandoned(path string) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-func taken(network, where string, err error) error {
+func taken(network, where string) error {
+	holder := ""
 	if network == "tcp" {
-		if holder := Holder(where); holder != "" {
-			return fmt.Errorf("listen on %s: %s has it; stop it, or choose another address: %w", where, holder, err)
-		}
+		holder = Holder(where)
 	}
-	return fmt.Errorf("listen on %s: another process has it; stop it, or choose another address: %w", where, err)
+	return fmt.Errorf("listen on %s: %w by %s; stop it, or choose another address",
+		where, syscall.EADDRINUSE, cmp.Or(holder, "another process"))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -107,10 +108,21 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *cli
 	}
 	defer h.leave(s)
 	socket.reader = sessionReader{s, socket.out}
+	defer socket.end(s.Ended)
 	if first == nil || s.OpenFirst(first) {
-		conn.ReadLoop()
+		h.read(conn)
 	}
-	socket.end(s.Ended)
+}
+
+// read feeds the socket's reader until it ends. Bad framing can make the library panic (a length with the top bit set,
+// gws 1.8.9): that is the peer's fault, and costs its socket.
+func (h *Handler) read(conn *gws.Conn) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			h.cfg.Session.Logger.Error("panic while reading a WebSocket", "peer", conn.RemoteAddr(), "cause", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	conn.ReadLoop()
 }
 
 // connectRunner serves /runner/v1alpha1: a runner link over WebSocket [LINK-1].
@@ -130,8 +142,8 @@ func (h *Handler) connectRunner(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.leaveLink(l)
 	socket.reader = linkReader{l}
-	conn.ReadLoop()
-	l.Ended()
+	defer l.Ended()
+	h.read(conn)
 }
 
 // ServeRunner runs a runner link on a byte stream until it ends. It owns conn.

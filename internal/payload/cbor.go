@@ -45,7 +45,7 @@ var (
 
 func must[T any](mode T, err error) T {
 	if err != nil {
-		panic(fmt.Sprintf("payload: CBOR options: %v", err))
+		panic(fmt.Sprintf("payload: CBOR options: %v", err)) //nolint:forbidigo // the options stand in this file
 	}
 	return mode
 }

@@ -34,7 +34,7 @@ func FromJSON(src []byte) ([]byte, error) {
 		return nil, r.located(err)
 	}
 	end := r.dec.InputOffset()
-	if _, err := r.dec.ReadToken(); err != io.EOF {
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: at byte %d: something follows the value", ErrInvalidJSON, end)
 	}
 	if r.deepest > MaxDepth {
@@ -109,8 +109,14 @@ func (r *jsonReader) value() error {
 		return r.array()
 	case '"':
 		return r.text()
+	default:
+		return r.scalar()
 	}
-	raw, err := r.dec.ReadValue() // a syntax error, if PeekKind saw one
+}
+
+// scalar reads a number, true, false or null, or meets the syntax error that PeekKind saw.
+func (r *jsonReader) scalar() error {
+	raw, err := r.dec.ReadValue()
 	if err != nil {
 		return err
 	}

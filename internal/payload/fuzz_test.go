@@ -14,10 +14,13 @@ import (
 )
 
 func FuzzFromJSON(f *testing.F) {
-	for _, tt := range exactPairs {
-		f.Add([]byte(tt.json))
+	v := readVectors(f)
+	for _, pair := range v.Pairs {
+		f.Add([]byte(pair.JSON))
 	}
-	f.Add([]byte(`{"a":[1,-0,1e400,"\ud800"],"a":2}`))
+	for _, refused := range v.RefusedJSON {
+		f.Add([]byte(refused.JSON))
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		cbor, err := FromJSON(src)
 		if err != nil {
@@ -37,11 +40,12 @@ func FuzzFromJSON(f *testing.F) {
 }
 
 func FuzzAppendJSON(f *testing.F) {
-	for _, tt := range exactPairs {
-		f.Add(unhex(f, tt.cbor))
+	v := readVectors(f)
+	for _, pair := range v.Pairs {
+		f.Add(unhex(f, pair.CBOR))
 	}
-	for _, s := range []string{"9f01ff", "bf0102ff", "7f61616162ff", "c074323031332d30332d32315432303a30343a30305a", "c24101"} {
-		f.Add(unhex(f, s))
+	for _, refused := range v.RefusedCBOR {
+		f.Add(unhex(f, refused.CBOR))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		text, err := AppendJSON(nil, src)

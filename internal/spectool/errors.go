@@ -39,29 +39,38 @@ func parseRegistry(source string) ([]code, error) {
 	var codes []code
 	seen := map[string]bool{}
 	for n, line := range strings.Split(source, "\n") {
-		cells := strings.Split(strings.Trim(line, "| "), "|")
-		if !strings.HasPrefix(line, "|") || len(cells) != 6 {
-			continue
-		}
+		row, isRow := strings.CutPrefix(strings.TrimSpace(line), "|")
+		cells := strings.Split(strings.TrimSuffix(row, "|"), "|")
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
 		group, name, dotted := strings.Cut(cells[0], ".")
-		if !dotted {
-			continue // the heading and the line below it
+		if !isRow || !dotted {
+			continue // text, or a heading and the line below it
 		}
-		status, err := strconv.Atoi(cells[1])
-		ran, known := map[string]string{"no": "RanNo", "yes": "RanYes", "maybe": "RanMaybe", "-": "RanUnspecified"}[cells[3]]
-		if err != nil || !known || strings.Trim(cells[4], "grc") != "" || seen[cells[0]] {
+		c, ok := parseRow(group, name, cells)
+		if !ok || seen[cells[0]] {
 			return nil, fmt.Errorf("errors.md:%d: malformed or repeated row %q", n+1, line)
 		}
 		seen[cells[0]] = true
-		codes = append(codes, code{group, name, status, cells[2] == "yes", ran, cells[4], cells[5]})
+		codes = append(codes, c)
 	}
 	if len(codes) == 0 {
 		return nil, fmt.Errorf("errors.md holds no table")
 	}
 	return codes, nil
+}
+
+func parseRow(group, name string, cells []string) (c code, ok bool) {
+	if len(cells) != 6 {
+		return code{}, false
+	}
+	status, err := strconv.Atoi(cells[1])
+	retryable, said := map[string]bool{"no": false, "yes": true}[cells[2]]
+	ran, known := map[string]string{"no": "RanNo", "yes": "RanYes", "maybe": "RanMaybe", "-": "RanUnspecified"}[cells[3]]
+	from, text := cells[4], cells[5]
+	ok = err == nil && said && known && from != "" && strings.Trim(from, "grc") == "" && text != ""
+	return code{group, name, status, retryable, ran, from, text}, ok
 }
 
 // goName is ActorNotFound for actor.not_found.

@@ -153,7 +153,6 @@ func invalidIDs(valid string) []invalidID {
 		of("a character short", region+"-"+text[1:]),
 		of("capitals", region+"-"+strings.ToUpper(text)),
 		of("outside of base32hex", region+"-"+text[:25]+"z"),
-		of("rest bits that are not 0", region+"-"+text[:25]+"1"),
 		of("a partition that is none", region+"-"+"0g"+text[2:]),
 		of("a region in capitals", strings.ToUpper(region)+"-"+text),
 	}

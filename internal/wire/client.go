@@ -133,6 +133,7 @@ func (m *ClientCall) setVarint(f *fields) {
 		m.Mode = commonv1alpha1.Mode(int32(f.value))
 	case 13:
 		m.Oneway = f.value != 0
+	default: // unknown [FRAME-4]
 	}
 }
 
@@ -243,6 +244,7 @@ func DecodeClient(f Frame) (any, error) {
 	case ClientEventKind:
 		m := new(ClientEvent)
 		return m, m.Unmarshal(f.Body)
+	default:
+		return clientSchema.decode(f)
 	}
-	return clientSchema.decode(f)
 }

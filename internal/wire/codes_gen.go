@@ -8,9 +8,9 @@ var (
 	RequestInvalidJSON          = &Code{Group: "request", Code: "invalid_json", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The body is not valid JSON, or holds a value that cannot be carried."}
 	RequestInvalidPayload       = &Code{Group: "request", Code: "invalid_payload", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromRunner | FromClient, Text: "A payload is not one well-formed CBOR value of the expected form."}
 	RequestInvalidAddress       = &Code{Group: "request", Code: "invalid_address", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The actor address is malformed. Write type:part:part with each part percent-encoded."}
-	RequestInvalidFrame         = &Code{Group: "request", Code: "invalid_frame", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway, Text: "A frame could not be decoded."}
+	RequestInvalidFrame         = &Code{Group: "request", Code: "invalid_frame", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "A frame could not be decoded."}
 	RequestTooLarge             = &Code{Group: "request", Code: "too_large", Status: 413, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The request exceeds a limit of the gateway."}
-	RequestUnsupported          = &Code{Group: "request", Code: "unsupported", Status: 501, Retryable: false, Ran: RanNo, From: FromGateway, Text: "The gateway does not support this option."}
+	RequestUnsupported          = &Code{Group: "request", Code: "unsupported", Status: 501, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The gateway does not support this option."}
 	RequestUnsupportedMediaType = &Code{Group: "request", Code: "unsupported_media_type", Status: 415, Retryable: false, Ran: RanNo, From: FromGateway, Text: "Send application/json or application/cbor."}
 	RequestNotFound             = &Code{Group: "request", Code: "not_found", Status: 404, Retryable: false, Ran: RanNo, From: FromGateway, Text: "There is no such endpoint."}
 	RequestMethodNotAllowed     = &Code{Group: "request", Code: "method_not_allowed", Status: 405, Retryable: false, Ran: RanNo, From: FromGateway, Text: "The endpoint does not take this method."}
@@ -29,8 +29,8 @@ var (
 	ActorElsewhere              = &Code{Group: "actor", Code: "elsewhere", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The actor is hosted through another gateway."}
 	ActorCrashed                = &Code{Group: "actor", Code: "crashed", Status: 503, Retryable: true, Ran: RanMaybe, From: FromGateway | FromRunner, Text: "The actor stopped unexpectedly."}
 	ActionInvalidArguments      = &Code{Group: "action", Code: "invalid_arguments", Status: 400, Retryable: false, Ran: RanNo, From: FromRunner, Text: "The arguments do not fit the action."}
-	ActionTimedOut              = &Code{Group: "action", Code: "timed_out", Status: 504, Retryable: false, Ran: RanMaybe, From: FromGateway | FromRunner, Text: "The action did not answer before its deadline."}
-	ActionCanceled              = &Code{Group: "action", Code: "canceled", Status: 499, Retryable: false, Ran: RanMaybe, From: FromGateway | FromRunner, Text: "The caller canceled the call."}
+	ActionTimedOut              = &Code{Group: "action", Code: "timed_out", Status: 504, Retryable: false, Ran: RanMaybe, From: FromGateway | FromRunner | FromClient, Text: "The action did not answer before its deadline."}
+	ActionCanceled              = &Code{Group: "action", Code: "canceled", Status: 499, Retryable: false, Ran: RanMaybe, From: FromGateway | FromRunner | FromClient, Text: "The caller canceled the call."}
 	ActionOutcomeUnknown        = &Code{Group: "action", Code: "outcome_unknown", Status: 502, Retryable: false, Ran: RanMaybe, From: FromGateway | FromClient, Text: "The runner was lost while it had the call; it may or may not have taken effect."}
 	ActionResultTooLarge        = &Code{Group: "action", Code: "result_too_large", Status: 500, Retryable: false, Ran: RanYes, From: FromGateway | FromRunner, Text: "The result exceeds the limit."}
 	StateTooLarge               = &Code{Group: "state", Code: "too_large", Status: 500, Retryable: false, Ran: RanYes, From: FromGateway | FromRunner, Text: "The actor's state exceeds the limit; the change was not kept."}
@@ -49,8 +49,8 @@ var (
 	ConnectionClosed            = &Code{Group: "connection", Code: "closed", Status: 410, Retryable: false, Ran: RanMaybe, From: FromGateway | FromClient, Text: "The connection was closed."}
 	ConnectionTooMany           = &Code{Group: "connection", Code: "too_many", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The session has too many connections."}
 	ConnectionStateTooLarge     = &Code{Group: "connection", Code: "state_too_large", Status: 500, Retryable: false, Ran: RanYes, From: FromGateway | FromRunner, Text: "The connection's state exceeds the limit."}
-	SessionSlowReader           = &Code{Group: "session", Code: "slow_reader", Status: 503, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The client does not read fast enough; the session was closed."}
-	SessionTooManyCalls         = &Code{Group: "session", Code: "too_many_calls", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The session has too many unanswered calls."}
+	SessionSlowReader           = &Code{Group: "session", Code: "slow_reader", Status: 503, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromClient, Text: "The client does not read fast enough; the session was closed."}
+	SessionTooManyCalls         = &Code{Group: "session", Code: "too_many_calls", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway | FromClient, Text: "The session has too many unanswered calls."}
 	SessionDuplicateCall        = &Code{Group: "session", Code: "duplicate_call", Status: 409, Retryable: false, Ran: RanNo, From: FromGateway, Text: "The session has an unanswered call with this number."}
 	SessionHelloTimedOut        = &Code{Group: "session", Code: "hello_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The socket sent nothing in time."}
 	SessionPingTimedOut         = &Code{Group: "session", Code: "ping_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromClient, Text: "The peer stopped answering."}

@@ -23,7 +23,7 @@ func newSchema(frame proto.Message) schema {
 		kind, name := Kind(fields.Get(i).Number()), fields.Get(i).Message().FullName()
 		t, err := protoregistry.GlobalTypes.FindMessageByName(name)
 		if err != nil {
-			panic(fmt.Sprintf("wire: message %s of %s: %v", name, frame.ProtoReflect().Descriptor().FullName(), err))
+			panic(fmt.Sprintf("wire: message %s of %s: %v", name, frame.ProtoReflect().Descriptor().FullName(), err)) //nolint:forbidigo // the generated code contradicts itself
 		}
 		s.kinds[name], s.types[kind] = kind, t
 	}
@@ -34,7 +34,7 @@ func (s schema) message(m proto.Message) Message {
 	name := m.ProtoReflect().Descriptor().FullName()
 	kind, ok := s.kinds[name]
 	if !ok {
-		panic(fmt.Sprintf("wire: %s is not a message of this protocol", name))
+		panic(fmt.Sprintf("wire: %s is not a message of this protocol", name)) //nolint:forbidigo // a bug of the caller
 	}
 	return cold{kind: kind, msg: m}
 }
@@ -61,7 +61,7 @@ func (c cold) AppendTo(dst []byte) []byte {
 	out, err := proto.MarshalOptions{}.MarshalAppend(dst, c.msg)
 	if err != nil {
 		// Only a string that is not UTF-8 can do this, and every string is checked where it comes in [FRAME-5].
-		panic(fmt.Sprintf("wire: encode %s: %v", c.msg.ProtoReflect().Descriptor().FullName(), err))
+		panic(fmt.Sprintf("wire: encode %s: %v", c.msg.ProtoReflect().Descriptor().FullName(), err)) //nolint:forbidigo // a bug, see above
 	}
 	return out
 }

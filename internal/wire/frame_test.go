@@ -108,13 +108,18 @@ func encode(t interface{ Fatalf(string, ...any) }, m any) []byte {
 }
 
 func FuzzFrames(f *testing.F) {
-	for _, m := range sampleMessages() {
-		f.Add(0, envelope(m))
-		f.Add(1, envelope(m))
+	for which, p := range protocols {
+		var v frameVectors
+		readVectors(f, "frames-"+p.name+".json", &v)
+		for _, vector := range v.Frames {
+			f.Add(which, unhex(f, vector.Hex)[HeaderLen:])
+		}
+		for _, vector := range v.Malformed {
+			if frame, _, err := NextFrame(unhex(f, vector.Hex), vector.Limit); err == nil {
+				f.Add(which, frame)
+			}
+		}
 	}
-	f.Add(0, []byte("\x08\x05"))                         // no kind
-	f.Add(0, []byte("\x0a\x02\x08\x01\x0a\x02\x10\x02")) // one kind twice
-	f.Add(0, []byte("\x9a\x06\x00"))                     // an unknown kind
 	f.Fuzz(func(t *testing.T, which int, b []byte) {
 		if which >= 0 {
 			checkFrame(t, which, b)

@@ -53,8 +53,9 @@ func featureOf(k Kind) string {
 		return FeatureKV
 	case RunnerConnectionOpen, RunnerConnectionClose, RunnerConnectionState, RunnerPrincipal:
 		return FeatureConnections
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Negotiated tells whether frames of the kind may be sent with these features [FRAME-4].

@@ -157,21 +157,23 @@ func eachFrame(buf []byte, visit func(Frame)) {
 			return
 		}
 		buf = rest
-		f, err := ParseFrame(raw)
-		if err == nil && f.Kind == RunnerPart {
-			var p Part
-			if p.Unmarshal(f.Body) != nil {
-				continue
-			}
-			if raw, err = parts.Add(&p, math.MaxInt32); raw == nil {
-				continue
-			}
-			f, err = ParseFrame(raw)
+		if f, err := ParseFrame(raw); err == nil && f.Kind == RunnerPart {
+			raw = parts.addBody(f.Body)
 		}
-		if err == nil {
+		if f, err := ParseFrame(raw); err == nil {
 			visit(f)
 		}
 	}
+}
+
+// addBody is Add of a part of our own; nil until it was the last.
+func (a *Assembler) addBody(body []byte) []byte {
+	var p Part
+	if p.Unmarshal(body) != nil {
+		return nil
+	}
+	frame, _ := a.Add(&p, math.MaxInt32)
+	return frame
 }
 
 func (o *Outbox) takeSpare() []byte {

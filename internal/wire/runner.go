@@ -140,6 +140,7 @@ func (m *Call) setVarint(f *fields) {
 		m.Oneway = f.value != 0
 	case 14:
 		m.NowMs = int64(f.value)
+	default: // unknown [FRAME-4]
 	}
 }
 
@@ -422,8 +423,9 @@ func DecodeRunner(f Frame) (any, error) {
 	case RunnerPart:
 		m := new(Part)
 		return m, m.Unmarshal(f.Body)
+	default:
+		return runnerSchema.decode(f)
 	}
-	return runnerSchema.decode(f)
 }
 
 // DecodeAlarm decodes Call.Alarm.

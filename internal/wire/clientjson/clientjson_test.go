@@ -314,8 +314,12 @@ func TestABroadcastIsEncodedOnce(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, tt := range messages {
-		f.Add([]byte(tt.text))
+	v := readVectors(f)
+	for _, vector := range v.Messages {
+		f.Add([]byte(vector.JSON))
+	}
+	for _, vector := range v.Refused {
+		f.Add([]byte(vector.JSON))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		message, err := Decode(src)

@@ -87,7 +87,7 @@ func (m *members) walk(dec *jsontext.Decoder, src []byte) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
-	if _, err := dec.ReadToken(); err != io.EOF {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the message")
 	}
 	return nil
