@@ -18,8 +18,8 @@ var order = []string{
 	"gateway/api",
 	"gateway/alarm",
 	"gateway/session",
-	"gateway/fanout",
 	"gateway/route",
+	"gateway/fanout",
 	"gateway/place",
 	"gateway/gate",
 	"gateway/link",
@@ -32,6 +32,7 @@ var order = []string{
 	"gateway/address",
 	"internal/wire/clientjson",
 	"internal/wire",
+	"internal/jsoncbor",
 	"internal/payload",
 	"internal/gen/...",
 }
@@ -53,8 +54,12 @@ var beside = []struct {
 
 // sdks may have these modules in their import closure, and no others: whoever uses an SDK takes them along.
 var sdks = map[string][]string{
-	"runner-go":  {"google.golang.org/protobuf", "github.com/lxzan/gws", "github.com/fxamacker/cbor/v2"},
-	"clients/go": {"google.golang.org/protobuf", "github.com/lxzan/gws", "github.com/fxamacker/cbor/v2"},
+	"runner-go": {
+		"google.golang.org/protobuf", "github.com/lxzan/gws", "github.com/fxamacker/cbor/v2",
+	},
+	"clients/go": {
+		"google.golang.org/protobuf", "github.com/lxzan/gws", "github.com/fxamacker/cbor/v2",
+	},
 }
 
 // supports are the packages made for tests; only tests and other such packages import them.

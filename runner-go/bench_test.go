@@ -76,6 +76,7 @@ type benchPeer struct {
 	conn    *memConn
 	results func(n int) // as many calls were answered
 	ready   chan struct{}
+	linked  chan struct{}
 	stop    func()
 }
 
@@ -90,7 +91,7 @@ func newBenchPeer(b testing.TB, results func(int), types ...runner.Definition) *
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served, read := make(chan struct{}), make(chan struct{})
-	p := &benchPeer{conn: ours, results: results, ready: make(chan struct{}, 1<<20)}
+	p := &benchPeer{conn: ours, results: results, ready: make(chan struct{}, 1<<20), linked: make(chan struct{})}
 	go func() { defer close(served); _ = r.Serve(ctx) }()
 	go func() { defer close(read); p.read() }()
 	p.stop = func() {
@@ -111,7 +112,7 @@ func (p *benchPeer) read() {
 		}
 		rest := buf[:have+n]
 		var acks []byte
-		answered := 0
+		answered, hello := 0, false
 		for {
 			var raw []byte
 			raw, rest, err = wire.NextFrame(rest, 16<<20)
@@ -121,7 +122,7 @@ func (p *benchPeer) read() {
 			f, _ := wire.ParseFrame(raw)
 			switch f.Kind {
 			case wire.RunnerHello:
-				acks = wire.AppendMessage(acks, wire.Runner(defaultWelcome()))
+				acks, hello = wire.AppendMessage(acks, wire.Runner(defaultWelcome())), true
 			case wire.RunnerActorReady:
 				p.ready <- struct{}{}
 			case wire.RunnerCallResult:
@@ -136,6 +137,9 @@ func (p *benchPeer) read() {
 		if len(acks) > 0 {
 			_, _ = p.conn.Write(acks)
 		}
+		if hello {
+			close(p.linked)
+		}
 		if answered > 0 {
 			p.results(answered)
 		}
@@ -143,6 +147,7 @@ func (p *benchPeer) read() {
 }
 
 func (p *benchPeer) start(n int) {
+	<-p.linked
 	for i := range n {
 		b := wire.AppendMessage(nil, wire.Runner(&runnerv1alpha1.StartActor{
 			Actor: uint64(i + 1), Id: fmt.Sprintf("eu-%026d", i), Namespace: "default", Type: "counter", Key: []string{fmt.Sprintf("user-%d", i)},

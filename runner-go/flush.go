@@ -311,6 +311,12 @@ func (in *instance) awaitCommits(done <-chan struct{}, ctxErr func() error) erro
 		select {
 		case <-changed:
 		case <-done:
+			in.mu.Lock()
+			over := in.over
+			in.mu.Unlock()
+			if over { // which ended the turn's context, too
+				return ErrStopped
+			}
 			return ctxErr()
 		}
 		in.mu.Lock()

@@ -71,7 +71,8 @@ func (p *Program) run(ctx context.Context, cfg config.Config, logger *slog.Logge
 		}
 		defer beside.end() // after the drain, which needs the runner
 	}
-	logger.Info("gateway started", "version", version.Version(), "address", listeners[0].Addr().String(), "config", cfg)
+	logger.Info("gateway started", "version", version.Version(), "address", listeners[0].Addr().String())
+	logger.Log(ctx, configLevel(cfg), "configuration", "config", cfg)
 	err = serve.Run(ctx, gateway, serve.Options{
 		HTTP: listeners[0], Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
 	})
@@ -79,6 +80,14 @@ func (p *Program) run(ctx context.Context, cfg config.Config, logger *slog.Logge
 		logger.Info("gateway stopped")
 	}
 	return err
+}
+
+// configLevel spares developers a long line at each start.
+func configLevel(cfg config.Config) slog.Level {
+	if cfg.Development {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // listen opens the HTTP address and then those for runners. It comes before the store is opened, so that a taken address

@@ -40,9 +40,9 @@ func (r *recorder) take() string {
 }
 
 // connect opens a connection and waits for it.
-func (w *world) connect(c *client.Client, key, name string) *client.Connection {
+func (w *world) connect(c *client.Client, name string) *client.Connection {
 	w.Helper()
-	conn := c.GetOrCreate("lab", []string{key}).Connect(client.ConnectOptions{Params: labConn{Name: name}})
+	conn := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{Params: labConn{Name: name}})
 	w.ready(conn)
 	return conn
 }
@@ -59,12 +59,12 @@ func TestTheLifeOfAConnection(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		w.host(runner.Config{}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
+		c := w.client()
 		ann := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
 		heard := record(ann, "count", "welcome", "private")
 		w.ready(ann)
 		wantEqual(w, "an event of onConnect", heard.take(), "welcome:ann")
-		bob := w.connect(c, "r", "bob")
+		bob := w.connect(c, "bob")
 		wantEqual(w, "who is there", fmt.Sprint(call[[]string](w, ann, "conns")), "[ann bob]")
 		call[int](w, bob, "add", 3)
 		wantEqual(w, "a broadcast", heard.take(), "count:3")
@@ -94,7 +94,7 @@ func TestARefusedConnection(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		w.host(runner.Config{}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
+		c := w.client()
 		conn := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{Params: labConn{Name: "bad"}})
 		e := wantCode(w, conn.Ready(w.Context()), "user.banned")
 		var metadata map[string]int
@@ -113,8 +113,8 @@ func TestConnectionsOutliveSleepAndCrash(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		h := w.host(runner.Config{Instance: "1"}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
-		ann := w.connect(c, "r", "ann")
+		c := w.client()
+		ann := w.connect(c, "ann")
 		heard := record(ann, "count")
 		var statuses []string
 		ann.OnStatus(func(s client.Status) { statuses = append(statuses, s.String()) })
@@ -143,8 +143,8 @@ func TestAConnectionThatEndsWhileItsActorIsAwayIsToldOnce(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		h := w.host(runner.Config{Instance: "1"}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
-		ann, bob := w.connect(c, "r", "ann"), w.connect(c, "r", "bob")
+		c := w.client()
+		ann, bob := w.connect(c, "ann"), w.connect(c, "bob")
 		call[any](w, ann, "sleepNow")
 		synctest.Wait()
 		j.take()
@@ -170,8 +170,8 @@ func TestAConnectionThatEndsWhileItsActorIsAwayIsToldOnce(t *testing.T) {
 func TestSubscriptionsAreKeptAndCheckedInTheGateway(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		w.host(runner.Config{}, labType(labOptions{options: []runner.Option{runner.WithEvents("count", "welcome", "tick", "private", "big")}}))
-		c := w.client(client.Options{})
-		ann := w.connect(c, "r", "ann")
+		c := w.client()
+		ann := w.connect(c, "ann")
 		first, second := record(ann, "count"), record(ann, "count")
 		wantEqual(w, "subscribe", call[int](w, ann, "add", 1), 1)
 		wantEqual(w, "one handler", first.take(), "count:1")
@@ -234,7 +234,7 @@ func TestABroadcastReachesEverySubscriberOnce(t *testing.T) {
 		w.host(runner.Config{}, labType(labOptions{noLeaver: true}))
 		var heard []*recorder
 		for i := range 40 {
-			c := w.client(client.Options{})
+			c := w.client()
 			for k := range 1 + i%3 { // several connections of one session have different numbers
 				conn := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{Params: labConn{Name: fmt.Sprint(i, k)}})
 				heard = append(heard, record(conn, "tick"))
@@ -242,7 +242,7 @@ func TestABroadcastReachesEverySubscriberOnce(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		call[any](w, w.client(client.Options{}).GetOrCreate("lab", []string{"r"}), "burst", 20)
+		call[any](w, w.client().GetOrCreate("lab", []string{"r"}), "burst", 20)
 		var want []string
 		for i := range 20 {
 			want = append(want, fmt.Sprintf("tick:%d", i))

@@ -40,7 +40,8 @@ func TestABareWebSocketTalks(t *testing.T) {
 	})
 }
 
-// Each with its own code, and without effect on the neighbours on the same socket. [SESS-9] [FRAME-3] [CALL-2]
+// Each with its own code, and without effect on the neighbours on the same socket. [SESS-9] [SESS-11] [FRAME-3] [FRAME-7] [CALL-2]
+// [CALL-10]
 func TestBadMessagesCostOnlyThemselves(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		gate := make(chan struct{})

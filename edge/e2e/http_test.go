@@ -68,7 +68,7 @@ func TestBodiesAreReadByTheirContentTypeAndAnsweredInKind(t *testing.T) {
 	})
 }
 
-// [HTTP-4] [JSON-1] [CALL-2]
+// [HTTP-4] [JSON-1] [CALL-2] [CALL-10] [ONCE-0]
 func TestEachBadRequestHasItsOwnCode(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		w.host(runner.Config{}, labType(labOptions{}))
@@ -232,7 +232,7 @@ func TestAKnownTypeWaitsForItsRunner(t *testing.T) {
 		wantEqual(w, "never announced", w.act("lab:a", "get", "[]").name(), "actor.type_not_found")
 		h := w.host(runner.Config{}, labType(labOptions{}))
 		w.act("lab:a", "add", "[1]")
-		h.stop()
+		_ = h.stop()
 		start := time.Now()
 		r := w.act("lab:a", "get", "[]")
 		wantEqual(w, "without runner", r.name(), "runner.unavailable")

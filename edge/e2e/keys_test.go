@@ -13,16 +13,37 @@ import (
 
 // differentKeys are keys that careless systems take for each other.
 var differentKeys = [][]string{
-	{}, {""}, {"", ""}, {"a", "b"}, {"a,b"}, {"a/b"}, {"a:b"}, {"a", "b", ""}, {".."}, {"."}, {"..", ".."}, {"%2e"}, {"a%3Ab"}, {"a b"}, {"a+b"},
-	{"\u00e9"}, {"e\u0301"}, // NFC and NFD
-	{strings.Repeat("k", 128)}, {strings.Repeat("k", 127) + "l"}, {"\x00"}, {"\u20ac", "\U0001f600"}, {"?x=1"}, {"#x"}, {"@x"},
+	{},
+	{""},
+	{"", ""},
+	{"a", "b"},
+	{"a,b"},
+	{"a/b"},
+	{"a:b"},
+	{"a", "b", ""},
+	{".."},
+	{"."},
+	{"..", ".."},
+	{"%2e"},
+	{"a%3Ab"},
+	{"a b"},
+	{"a+b"},
+	{"\u00e9"},
+	{"e\u0301"}, // NFC and NFD
+	{strings.Repeat("k", 128)},
+	{strings.Repeat("k", 127) + "l"},
+	{"\x00"},
+	{"\u20ac", "\U0001f600"},
+	{"?x=1"},
+	{"#x"},
+	{"@x"},
 }
 
 // [ADDR-2] [ADDR-3]
 func TestKeysReachAsManyActorsOverEveryTransport(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		w.host(runner.Config{}, labType(labOptions{}))
-		c := w.client(client.Options{})
+		c := w.client()
 		ids := map[string][]string{}
 		for _, key := range differentKeys {
 			segment := "lab"

@@ -14,7 +14,6 @@ import (
 type lab struct {
 	runner.Actor[labState, labConn]
 	journal *journal
-	woken   int
 }
 
 type labState struct {
@@ -60,8 +59,19 @@ func labType(o labOptions) *runner.Type[lab] {
 	if o.journal == nil {
 		o.journal = new(journal)
 	}
-	j := o.journal
 	t := runner.Define[lab]("lab", o.options...)
+	labHooks(t, o)
+	labActions(t)
+	labFaults(t)
+	labWaits(t, o)
+	labConnections(t)
+	labKV(t)
+	return t
+}
+
+// labHooks note what they do.
+func labHooks(t *runner.Type[lab], o labOptions) {
+	j := o.journal
 	runner.CreateState(t, func(l *lab, ctx context.Context, input string) (labState, error) {
 		j.add("createState")
 		if input == "refuse" {
@@ -97,6 +107,10 @@ func labType(o labOptions) *runner.Type[lab] {
 			return nil
 		})
 	}
+}
+
+// labActions are about state and values.
+func labActions(t *runner.Type[lab]) {
 	runner.Action1(t, "add", func(l *lab, _ context.Context, n int) (int, error) {
 		l.State().Count += n
 		l.Broadcast("count", l.State().Count)
@@ -116,6 +130,10 @@ func labType(o labOptions) *runner.Type[lab] {
 		l.Broadcast("big", make([]byte, n))
 		return runner.None{}, nil
 	})
+}
+
+// labFaults fail.
+func labFaults(t *runner.Type[lab]) {
 	runner.Action0(t, "fail", func(*lab, context.Context) (int, error) {
 		return 0, &runner.UserError{Code: "nope", Message: "not today", Metadata: map[string]int{"try": 1}}
 	})
@@ -124,12 +142,18 @@ func labType(o labOptions) *runner.Type[lab] {
 		return 0, errors.New("secret text")
 	})
 	runner.Action0(t, "panic", func(*lab, context.Context) (int, error) { panic("secret panic") })
+}
+
+// labWaits take their time, or end the actor's.
+func labWaits(t *runner.Type[lab], o labOptions) {
+	runner.Action0(t, "sleepNow", func(l *lab, _ context.Context) (runner.None, error) { l.Sleep(); return runner.None{}, nil })
+	runner.Action0(t, "destroyMe", func(l *lab, _ context.Context) (runner.None, error) { l.Destroy(); return runner.None{}, nil })
 	runner.Action0(t, "wait", func(l *lab, ctx context.Context) (string, error) {
 		select {
 		case <-o.gate:
 			return "opened", nil
 		case <-ctx.Done():
-			j.add("canceled")
+			o.journal.add("canceled")
 			return "", ctx.Err()
 		}
 	})
@@ -137,6 +161,10 @@ func labType(o labOptions) *runner.Type[lab] {
 		<-time.After(time.Duration(ms) * time.Millisecond)
 		return ms, nil
 	})
+}
+
+// labConnections are about who is connected.
+func labConnections(t *runner.Type[lab]) {
 	runner.Action0(t, "seen", func(l *lab, ctx context.Context) (int, error) {
 		c := l.Conn(ctx)
 		if c == nil {
@@ -174,8 +202,10 @@ func labType(o labOptions) *runner.Type[lab] {
 		}
 		return runner.None{}, nil
 	})
-	runner.Action0(t, "sleepNow", func(l *lab, _ context.Context) (runner.None, error) { l.Sleep(); return runner.None{}, nil })
-	runner.Action0(t, "destroyMe", func(l *lab, _ context.Context) (runner.None, error) { l.Destroy(); return runner.None{}, nil })
+}
+
+// labKV is about KV.
+func labKV(t *runner.Type[lab]) {
 	runner.Action2(t, "kvPut", func(l *lab, _ context.Context, k, v string) (runner.None, error) {
 		return runner.None{}, l.KV().Put([]byte(k), []byte(v))
 	})
@@ -194,5 +224,4 @@ func labType(o labOptions) *runner.Type[lab] {
 		}
 		return keys, err
 	})
-	return t
 }

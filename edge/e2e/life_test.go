@@ -44,7 +44,7 @@ func TestConcurrentFirstCallsShareOneStart(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		w.host(runner.Config{}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
+		c := w.client()
 		h := c.GetOrCreate("lab", []string{"shared"})
 		var wg sync.WaitGroup
 		results := make([]int, 100)
@@ -65,7 +65,7 @@ func TestConcurrentFirstCallsShareOneStart(t *testing.T) {
 func TestAStartThatFailsTellsItsCauseAndLeavesNothing(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		w.host(runner.Config{}, labType(labOptions{}))
-		c := w.client(client.Options{})
+		c := w.client()
 		_, err := client.Call[int](w.Context(), c.GetOrCreate("lab", []string{"x"}, client.WithInput("refuse")), "get")
 		e := wantCode(w, err, "actor.start_failed")
 		for _, want := range []string{"no_such_lab", "this lab cannot be built"} {
@@ -103,7 +103,7 @@ func TestAStartThatHangsEndsAtItsDeadline(t *testing.T) {
 	})
 }
 
-// [CALL-4] [CALL-5]
+// [CALL-4] [CALL-5] [HTTP-5]
 func TestDeadlinesAndCancellation(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
@@ -114,7 +114,7 @@ func TestDeadlinesAndCancellation(t *testing.T) {
 		wantEqual(w, "past its deadline", r.name(), "action.timed_out")
 		wantEqual(w, "took", time.Since(begin).Round(100*time.Millisecond), 2*time.Second)
 		wantEqual(w, "the runner heard of it", strings.Contains(j.take(), "canceled"), true)
-		c := w.client(client.Options{})
+		c := w.client()
 		ctx, cancel := context.WithCancel(w.Context())
 		errs := make(chan error)
 		go func() { errs <- c.GetOrCreate("lab", []string{"a"}).Call(ctx, "wait", nil) }()
@@ -133,7 +133,7 @@ func TestDeadlinesAndCancellation(t *testing.T) {
 func TestALostRunnerLeavesNobodyWaiting(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		h := w.host(runner.Config{Instance: "one"}, labType(labOptions{gate: make(chan struct{})}))
-		c := w.client(client.Options{})
+		c := w.client()
 		handle := c.GetOrCreate("lab", []string{"a"})
 		call[int](w, handle, "add", 4)
 		errs := make(chan error)
@@ -152,7 +152,7 @@ func TestADeploymentHandsActorsOver(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j1, j2 := new(journal), new(journal)
 		old := w.host(runner.Config{Instance: "old", Version: 1}, labType(labOptions{journal: j1}))
-		c := w.client(client.Options{})
+		c := w.client()
 		handle := c.GetOrCreate("lab", []string{"a"})
 		conn := handle.Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
 		counts := make(chan int, 10)
@@ -177,7 +177,7 @@ func TestADestroyedActorIsGone(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		j := new(journal)
 		h := w.host(runner.Config{}, labType(labOptions{journal: j}))
-		c := w.client(client.Options{})
+		c := w.client()
 		handle := c.GetOrCreate("lab", []string{"a"})
 		conn := handle.Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
 		closed := make(chan error, 1)
@@ -185,7 +185,7 @@ func TestADestroyedActorIsGone(t *testing.T) {
 		call[int](w, conn, "add", 1)
 		j.take()
 		call[any](w, handle, "destroyMe")
-		wantCode(w, <-closed, "actor.destroyed")
+		_ = wantCode(w, <-closed, "actor.destroyed")
 		synctest.Wait()
 		if got := j.take(); !strings.Contains(got, "destroy") {
 			w.Errorf("hooks: %s", got)
@@ -198,7 +198,7 @@ func TestADestroyedActorIsGone(t *testing.T) {
 		wantEqual(w, "destroy of a sleeping one", w.do("DELETE", "/v1/actors/lab:a", "").status, 204)
 		wantEqual(w, "runs its hook", j.take(), "wake destroy")
 		w.act("lab:b", "add", "[1]")
-		h.stop()
+		_ = h.stop()
 		wantEqual(w, "destroy without runner", w.do("DELETE", "/v1/actors/lab:b", "").status, 204)
 		wantEqual(w, "gone as well", w.do("GET", "/v1/actors/lab:b", "").name(), "actor.not_found")
 	})
@@ -213,14 +213,14 @@ func TestASupersededOwnerSaysNothing(t *testing.T) {
 		gate := make(chan struct{})
 		a.host(runner.Config{}, labType(labOptions{gate: gate}))
 		b.host(runner.Config{}, labType(labOptions{}))
-		ca, cb := a.client(client.Options{}), b.client(client.Options{})
+		ca, cb := a.client(), b.client()
 		conn := ca.GetOrCreate("lab", []string{"x"}).Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
 		events := make(chan int, 10)
 		client.On(conn, "count", func(n int) { events <- n })
 		wantEqual(t, "first owner", call[int](a, conn, "add", 1), 1)
 		wantEqual(t, "its event", <-events, 1)
 		_, err := client.Call[int](t.Context(), cb.GetOrCreate("lab", []string{"x"}), "get")
-		wantCode(t, err, "actor.elsewhere")
+		_ = wantCode(t, err, "actor.elsewhere")
 
 		// The second owner is forced in through the store.
 		force(t, shared, "lab", "x")
@@ -235,7 +235,7 @@ func TestASupersededOwnerSaysNothing(t *testing.T) {
 		default:
 		}
 		_, err = client.Call[int](t.Context(), ca.GetOrCreate("lab", []string{"x"}), "get")
-		wantCode(t, err, "actor.elsewhere")
+		_ = wantCode(t, err, "actor.elsewhere")
 		wantEqual(t, "the new owner serves", call[int](b, cb.GetOrCreate("lab", []string{"x"}), "get"), 11)
 		_ = ca.Close()
 	})

@@ -231,7 +231,7 @@ const (
 
 // TestNothingAcknowledgedIsLostWhenAllIsKilled: 64 clients increment 16 counters for 20 s; in the middle of it gateway and
 // runner die; afterwards every counter holds all that was acknowledged and no more than was sent, and no two
-// acknowledged increments of an actor returned the same value. [STORE-2] [GATE-1] [COMMIT-2]
+// acknowledged increments of an actor returned the same value. [STORE-2] [GATE-1] [GATE-3] [COMMIT-2]
 func TestNothingAcknowledgedIsLostWhenAllIsKilled(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())

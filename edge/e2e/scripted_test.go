@@ -30,6 +30,14 @@ type scripted struct {
 	mu   sync.Mutex
 	in   []any
 	done chan struct{}
+	stop chan struct{} // closed: the runner reads no more
+}
+
+// deaf makes the runner read no more.
+func (s *scripted) deaf() {
+	close(s.stop)
+	// The reader is inside a read already: one more frame gets through to nobody.
+	s.w.calling("x", "heard by nobody")
 }
 
 // script opens a runner link without a word.
@@ -39,7 +47,7 @@ func (w *world) script() *scripted {
 	if err != nil {
 		w.Fatal(err)
 	}
-	s := &scripted{w: w, conn: conn, done: make(chan struct{})}
+	s := &scripted{w: w, conn: conn, done: make(chan struct{}), stop: make(chan struct{})}
 	go s.read()
 	w.Cleanup(func() {
 		_ = conn.Close()
@@ -69,6 +77,11 @@ func (s *scripted) read() {
 		}
 		if _, ping := m.(*commonv1alpha1.Ping); ping {
 			continue
+		}
+		select {
+		case <-s.stop:
+			return
+		default:
 		}
 		s.mu.Lock()
 		s.in = append(s.in, m)
@@ -268,7 +281,7 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 	})
 }
 
-// [LINK-7] [LINK-8] [FRAME-4]
+// [LINK-6] [LINK-7] [LINK-8] [FRAME-4]
 func TestLinkFramesAndUnknownKinds(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		s := w.scriptedRunner()
@@ -333,12 +346,13 @@ func TestTheGateHoldsWhatIsNotDurable(t *testing.T) {
 	})
 }
 
-// [GATE-2]: an incomplete group is dropped whole with its runner.
+// [GATE-2] [COMMIT-3]: an incomplete group is dropped whole with its runner, and the next life reads what was committed.
 func TestAnIncompleteGroupIsDropped(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		s := w.scriptedRunner()
 		a := w.calling("g", "first")
-		ref := s.begin().GetActor()
+		first := s.begin()
+		ref := first.GetActor()
 		call := expect[*wire.Call](s)
 		s.commit(ref, 2, "\x02", 2)
 		s.send(result(ref, call.ID, "\x01"))
@@ -349,6 +363,8 @@ func TestAnIncompleteGroupIsDropped(t *testing.T) {
 		w.calling("g", "second")
 		start := expect[*runnerv1alpha1.StartActor](s)
 		wantEqual(w, "version", start.GetVersion(), uint64(1))
+		wantEqual(w, "a later generation", start.GetGeneration() > first.GetGeneration(), true)
+		wantEqual(w, "another nonce", string(start.GetNonce()) != string(first.GetNonce()), true)
 		wantEqual(w, "state", string(start.GetState()), "\x00")
 	})
 }
@@ -520,7 +536,7 @@ func TestAStopThatHangsIsFenced(t *testing.T) {
 func TestLargeFramesGoAsParts(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		s := w.scriptedRunner()
-		c := w.client(client.Options{})
+		c := w.client()
 		large := strings.Repeat("x", 300_000)
 		got := make(chan int, 1)
 		go func() {

@@ -68,7 +68,7 @@ func (w *world) host(cfg runner.Config, types ...runner.Definition) *hosted {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	go func() { h.done <- r.Serve(ctx) }()
-	w.Cleanup(func() { h.stop() })
+	w.Cleanup(func() { _ = h.stop() })
 	synctest.Wait()
 	return h
 }
@@ -109,7 +109,7 @@ func (h *hosted) cut() {
 func (h *hosted) kill() {
 	h.refused = true
 	h.cut()
-	h.stop()
+	_ = h.stop()
 }
 
 func (h *hosted) stop() error {
@@ -121,10 +121,11 @@ func (h *hosted) stop() error {
 }
 
 // client is an SDK client of the world.
-func (w *world) client(o client.Options) *client.Client {
+func (w *world) client() *client.Client {
 	w.Helper()
-	o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return w.Dial(ctx) }
-	c, err := client.New("http://gateway", o)
+	c, err := client.New("http://gateway", client.Options{
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.Dial(ctx) },
+	})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -203,6 +204,7 @@ func call[T any](w *world, on client.Caller, action string, args ...any) T {
 	return v
 }
 
+// wantCode checks the code of an error and returns it for more.
 func wantCode(t testing.TB, err error, code string) *client.Error {
 	t.Helper()
 	e, ok := errors.AsType[*client.Error](err)

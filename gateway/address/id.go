@@ -33,7 +33,7 @@ func ParseID(id string) (partition uint16, err error) {
 		return 0, fmt.Errorf("%w: %q is not an actor id", ErrInvalid, id)
 	}
 	raw, err := idEncoding.DecodeString(id[cut+1:])
-	if err != nil || strings.ToLower(id[cut+1:]) != id[cut+1:] {
+	if err != nil || idEncoding.EncodeToString(raw) != id[cut+1:] { // one spelling each: ids are compared as text
 		return 0, fmt.Errorf("%w: %q is not an actor id", ErrInvalid, id)
 	}
 	partition = binary.BigEndian.Uint16(raw)

@@ -48,6 +48,7 @@ func readVectors(t *testing.T) vectors {
 	return v
 }
 
+// [ADDR-2], [ADDR-3] and [ADDR-5].
 func TestAddressVectors(t *testing.T) {
 	for _, v := range readVectors(t).Addresses {
 		a, id, err := address.ParseSegment(v.Segment, v.Namespace)
@@ -67,6 +68,7 @@ func TestAddressVectors(t *testing.T) {
 	}
 }
 
+// [ADDR-1].
 func TestInvalidAddressVectors(t *testing.T) {
 	for _, v := range readVectors(t).InvalidAddresses {
 		var err error
@@ -81,6 +83,7 @@ func TestInvalidAddressVectors(t *testing.T) {
 	}
 }
 
+// [ADDR-4].
 func TestIDVectors(t *testing.T) {
 	for _, v := range readVectors(t).IDs {
 		partition, err := address.ParseID(v.ID)

@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
+	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/payload"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -50,7 +51,7 @@ func (h *Handler) readBody(r *http.Request) (body, *wire.Error) {
 		return b, e
 	}
 	if media == mediaJSON {
-		if raw, err = payload.FromJSON(raw); err != nil {
+		if raw, err = jsoncbor.FromJSON(raw); err != nil {
 			return b, wire.RequestInvalidJSON.Newf("%v.", err)
 		}
 	}
@@ -116,7 +117,7 @@ func (h *Handler) answerCall(w http.ResponseWriter, r *http.Request, result rout
 		write(w, http.StatusOK, mediaCBOR, out)
 		return
 	}
-	out, err := payload.AppendJSON([]byte(`{"output":`), output)
+	out, err := jsoncbor.AppendJSON([]byte(`{"output":`), output)
 	if err != nil {
 		h.fail(w, r, wire.RequestInvalidPayload.Newf("The result cannot be carried in JSON: %v.", err).With(wire.RanYes))
 		return
@@ -145,7 +146,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, e *wire.Error) {
 		b.Metadata = e.Metadata
 	}
 	if b.Metadata != nil {
-		if text, err := payload.AppendJSON(nil, b.Metadata); err == nil {
+		if text, err := jsoncbor.AppendJSON(nil, b.Metadata); err == nil {
 			b.JSON = text
 		}
 	}

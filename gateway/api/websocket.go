@@ -16,7 +16,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/session"
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
-	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -75,12 +75,12 @@ func firstConnection(r *http.Request, target route.Request) (*clientv1alpha1.Con
 	}
 	var err error
 	if q.Has("params") {
-		if open.Params, err = payload.FromJSON([]byte(q.Get("params"))); err != nil {
+		if open.Params, err = jsoncbor.FromJSON([]byte(q.Get("params"))); err != nil {
 			return nil, wire.RequestInvalidJSON.Newf("The parameter params: %v.", err)
 		}
 	}
 	if q.Has("input") {
-		if open.Input, err = payload.FromJSON([]byte(q.Get("input"))); err != nil {
+		if open.Input, err = jsoncbor.FromJSON([]byte(q.Get("input"))); err != nil {
 			return nil, wire.RequestInvalidJSON.Newf("The parameter input: %v.", err)
 		}
 	}

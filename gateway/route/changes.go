@@ -41,9 +41,6 @@ func (inc *incarnation) storeCommit() store.Commit {
 		Durability: inc.class, State: m.GetState(), HasState: m.State != nil, Destroy: m.GetDestroy(),
 		Connections: store.ConnectionsDelta{Added: m.GetConnectionsAdded(), Removed: m.GetConnectionsRemoved()},
 	}
-	if inc.class == store.Volatile {
-		c.Durability = store.DurabilityDefault // the destruction itself is written
-	}
 	for _, op := range m.GetKv() {
 		c.KV = append(c.KV, store.KVOp{
 			Key: op.GetKey(), Value: op.GetValue(), HasValue: op.Value != nil, Until: op.GetDeleteUntil(), IsRange: op.DeleteUntil != nil,

@@ -32,7 +32,7 @@ type incarnation struct {
 	gate        gate.Gate[any]
 	commit      *commit // unanswered
 	frozen      bool    // its outcome is unknown [COMMIT-4]
-	destroyed   bool    // a commit with destroy was acknowledged
+	destroyed   bool    // the store has applied a commit with destroy
 	calls       map[uint64]*Call
 	opens       map[uint64]*Connection
 	connections map[uint64]*Connection // by ref: accepted ones and those being opened
@@ -163,7 +163,7 @@ func (inc *incarnation) submit() {
 		inc.refuse(e)
 		return
 	}
-	if inc.class == store.Volatile && !changes.GetDestroy() {
+	if inc.class == store.Volatile {
 		inc.committedLocked(nil) // nothing is written [CLASS-1]
 		return
 	}
@@ -200,7 +200,7 @@ func (inc *incarnation) acknowledged() {
 	c := inc.commit
 	inc.commit, inc.frozen = nil, false
 	inc.version = c.version
-	inc.destroyed = c.decoded.GetDestroy()
+	inc.destroyed = c.decoded.GetDestroy() && inc.class != store.Volatile
 	inc.record(c.decoded)
 	inc.runner.Link.Send(inc.binding, &wire.CommitResult{Actor: inc.binding.Ref, Version: c.version})
 	for _, frame := range inc.gate.Release() {

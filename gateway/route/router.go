@@ -69,6 +69,8 @@ type Router struct {
 	cfg    Config
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+	starts context.Context // of starts: ends with Drain
+	refuse context.CancelFunc
 	wg     sync.WaitGroup // goroutines of entries
 
 	mu        sync.RWMutex
@@ -84,8 +86,9 @@ type Router struct {
 func New(cfg Config) *Router {
 	cfg.Timeouts = cfg.Timeouts.WithDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
+	starts, refuse := context.WithCancel(ctx)
 	return &Router{
-		cfg: cfg, ctx: ctx, cancel: cancel,
+		cfg: cfg, ctx: ctx, cancel: cancel, starts: starts, refuse: refuse,
 		byAddress: map[string]*Actor{}, byID: map[string]*Actor{}, empty: make(chan struct{}),
 	}
 }
@@ -223,7 +226,7 @@ func (r *Router) closeEmptyLocked() {
 	}
 }
 
-// Drain refuses new work, asks all actors to stop, and waits until they have or ctx ends.
+// Drain refuses new work and what still waits for a start, asks all actors to stop, and waits until they have or ctx ends.
 func (r *Router) Drain(ctx context.Context, within time.Duration) error {
 	r.mu.Lock()
 	r.draining = true
@@ -231,6 +234,7 @@ func (r *Router) Drain(ctx context.Context, within time.Duration) error {
 		r.closeEmptyLocked()
 	}
 	r.mu.Unlock()
+	r.refuse()
 	r.cfg.Placer.Drain(within)
 	select {
 	case <-r.empty:

@@ -28,7 +28,7 @@ func (a *Actor) startLocked() {
 // start resolves the actor, finds a runner, makes it the owner and sends StartActor. It blocks on the store and on
 // waiting for a runner, so it has a goroutine of its own.
 func (a *Actor) start() {
-	ctx, cancel := context.WithTimeout(a.router.ctx, a.router.cfg.Timeouts.Start)
+	ctx, cancel := context.WithTimeout(a.router.starts, a.router.cfg.Timeouts.Start)
 	defer cancel()
 	rec, refusal := a.resolve(ctx)
 	for refusal == nil {
@@ -52,36 +52,33 @@ func (a *Actor) start() {
 
 // resolve finds or creates the actor, as those who wait ask for it [LIFE-1]. An error is for everybody who waits.
 func (a *Actor) resolve(ctx context.Context) (store.Record, *wire.Error) {
-	s := a.router.cfg.Store
-	for {
-		rec, err := s.Resolve(ctx, a.address)
-		switch {
-		case err == nil:
-			a.resolved(rec, nil)
-			return rec, nil
-		case !errors.Is(err, store.ErrNotFound):
-			return rec, a.router.storeError("resolve", err)
-		case !a.router.cfg.Placer.Knows(a.address.Type):
-			return rec, wire.ActorTypeNotFound.Newf("No runner has ever announced the actor type %q.", a.address.Type)
-		}
-		creator := a.creator()
-		if creator == nil {
-			return rec, wire.ActorNotFound.New()
-		}
-		req := creator.request()
-		rec, created, err := s.Create(ctx, store.Create{
-			Address: a.address, Region: a.router.cfg.Region, Input: req.Input, HasInput: req.HasInput,
-			Durability: a.durability(),
-		})
-		if err != nil {
-			return rec, a.router.storeError("create", err)
-		}
-		if !created {
-			creator = nil
-		}
-		a.resolved(rec, creator)
+	rec, err := a.router.cfg.Store.Resolve(ctx, a.address)
+	switch {
+	case err == nil:
+		a.resolved(rec, nil)
 		return rec, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return rec, a.router.storeError("resolve", err)
+	case !a.router.cfg.Placer.Knows(a.address.Type):
+		return rec, wire.ActorTypeNotFound.Newf("No runner has ever announced the actor type %q.", a.address.Type)
 	}
+	creator := a.creator()
+	if creator == nil {
+		return rec, wire.ActorNotFound.New()
+	}
+	req := creator.request()
+	rec, created, err := a.router.cfg.Store.Create(ctx, store.Create{
+		Address: a.address, Region: a.router.cfg.Region, Input: req.Input, HasInput: req.HasInput,
+		Durability: a.durability(),
+	})
+	if err != nil {
+		return rec, a.router.storeError("create", err)
+	}
+	if !created {
+		creator = nil
+	}
+	a.resolved(rec, creator)
+	return rec, nil
 }
 
 func (a *Actor) durability() store.Durability {
@@ -222,6 +219,9 @@ func (a *Actor) readyLocked() {
 // startFailedLocked tells everybody who waits why there is no actor [LIFE-3].
 func (a *Actor) startFailedLocked(e *wire.Error) {
 	a.router.cfg.Stats.StartFailures.Inc()
+	if a.router.drains() {
+		e = wire.GatewayDraining.New()
+	}
 	a.phase = idle
 	a.failures++
 	a.failWaiting(e)

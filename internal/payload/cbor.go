@@ -1,8 +1,7 @@
 // Package payload encodes and decodes what travels opaquely through the gateway: arguments, results, events, state.
 //
-// Payloads are CBOR. SDKs encode and decode them with the functions of this file; the gateway itself only translates
-// between CBOR and JSON, for JSON clients. All functions are safe for concurrent use. Requirements: PAY-1 to PAY-4,
-// JSON-1 to JSON-4.
+// Payloads are CBOR. SDKs encode and decode them here; the gateway itself only checks them, and translates them for JSON
+// clients, with internal/jsoncbor. All functions are safe for concurrent use. Requirements: PAY-1 to PAY-4.
 package payload
 
 import (
@@ -17,6 +16,9 @@ const MaxDepth = 64
 
 // maxElements bounds arrays and maps; the byte limits of the protocol are reached long before.
 const maxElements = 1 << 24
+
+// majorArray is the major type of arrays, in the upper three bits of a value's first byte.
+const majorArray = 4
 
 // ErrInvalid is wrapped by every error about CBOR that cannot be used [PAY-4].
 var ErrInvalid = errors.New("invalid CBOR payload")

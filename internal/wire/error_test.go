@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// [ERR-1] to [ERR-4].
 func TestAnErrorIsPassedOnOnlyFromThoseWhoMaySendIt(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -127,6 +127,7 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
+// [FRAME-3] and [FRAME-4].
 func TestFramesEqualTheGeneratedOnes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := genFields(2).Draw(t, "frame")
@@ -157,6 +158,7 @@ func TestEveryKindGoesThere(t *testing.T) {
 	}
 }
 
+// [FRAME-2].
 func TestTheLengthIsCheckedFirst(t *testing.T) {
 	frame := AppendMessage(nil, &Part{Data: []byte("data")})
 	for _, tt := range []struct {
@@ -185,6 +187,7 @@ func TestTheLengthIsCheckedFirst(t *testing.T) {
 	}
 }
 
+// [FRAME-1].
 func TestFramesFollowEachOther(t *testing.T) {
 	var stream []byte
 	for _, m := range sampleMessages() {
@@ -211,6 +214,7 @@ func TestMessagesOfTheOtherProtocolPanic(t *testing.T) {
 	Client(new(runnerv1alpha1.Drain))
 }
 
+// What [LINK-9] charges to the actor.
 func TestTheActorIsKnownBeforeTheDamage(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -230,6 +234,7 @@ func TestTheActorIsKnownBeforeTheDamage(t *testing.T) {
 	}
 }
 
+// [LINK-2].
 func TestLinkKinds(t *testing.T) {
 	for kind, want := range map[Kind]bool{99: false, 100: true, 127: true, 128: false, RunnerGoodbye: true, RunnerCall: false} {
 		if kind.IsLink() != want {

@@ -212,6 +212,7 @@ func genFields(depth int) *rapid.Generator[[]byte] {
 	})
 }
 
+// Unknown fields and enum values included [FRAME-4], and text that is not UTF-8 [FRAME-5].
 func TestHotCodecsEqualTheGeneratedOnes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := genFields(2).Draw(t, "message")

@@ -9,6 +9,7 @@ import (
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 )
 
+// [LINK-4].
 func TestTheHighestCommonProtocolIsChosen(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -30,6 +31,7 @@ func TestTheHighestCommonProtocolIsChosen(t *testing.T) {
 	}
 }
 
+// [LINK-4].
 func TestFeaturesAreWhatBothName(t *testing.T) {
 	ours := RunnerFeatures()
 	if got := NegotiateFeatures(ours, []string{"resume", FeatureKV, FeatureKV, FeatureConnections}); !slices.Equal(got, []string{FeatureConnections, FeatureKV}) {
@@ -40,6 +42,7 @@ func TestFeaturesAreWhatBothName(t *testing.T) {
 	}
 }
 
+// [FRAME-4].
 func TestAKindNeedsItsFeature(t *testing.T) {
 	needs := map[Kind]string{
 		RunnerEmit: FeatureEvents, RunnerKvRead: FeatureKV, RunnerKvResult: FeatureKV,

@@ -174,6 +174,7 @@ func (o *outboxModel) check(t *rapid.T) {
 	}
 }
 
+// [LINK-2] and [LINK-3] as a model, under any order of pushes, takes and drops.
 func TestOutboxOrdersWhatIsWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := new(outboxModel)
@@ -206,6 +207,7 @@ func TestALaneThatNeverRunsEmptyDoesNotGrow(t *testing.T) {
 	}
 }
 
+// Or the next frame of the actor would begin inside the half taken one [LINK-3].
 func TestDropLeavesAHalfTakenFrameToItsEnd(t *testing.T) {
 	var o Outbox
 	l := Lane{Actor: 7}
@@ -229,6 +231,7 @@ func TestDropLeavesAHalfTakenFrameToItsEnd(t *testing.T) {
 	}
 }
 
+// [LINK-3].
 func TestAssemblerRefusesWhatItCannotHold(t *testing.T) {
 	part := func(n int, last bool) *Part { return &Part{Data: make([]byte, n), Last: last} }
 	for _, tt := range []struct {

@@ -48,6 +48,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
+// [FRAME-1] and [FRAME-4], for each kind of both protocols.
 func TestFrameVectors(t *testing.T) {
 	for i, p := range protocols {
 		var v frameVectors
@@ -94,6 +95,7 @@ func TestFrameVectors(t *testing.T) {
 	}
 }
 
+// [FRAME-2] to [FRAME-5].
 func TestMalformedFrameVectors(t *testing.T) {
 	for _, p := range protocols {
 		var v frameVectors

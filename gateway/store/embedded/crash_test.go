@@ -71,7 +71,9 @@ func (c *crashes) actor(i int) store.Commit {
 	c.t.Helper()
 	ctx := context.Background()
 	addr := address.Address{Namespace: "default", Type: "room", Key: []string{fmt.Sprint(i)}}
-	r, _, err := c.s.Create(ctx, store.Create{Address: addr, Region: "local"})
+	r, _, err := c.s.Create(ctx, store.Create{
+		Address: addr, Region: "local", Input: []byte("input"), HasInput: true,
+	})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -171,3 +171,34 @@ func TestReopenKeepsEverythingButLeases(t *testing.T) {
 		t.Errorf("the lease of the earlier process: %v", err)
 	}
 }
+
+func TestLoweredLimitLetsActorsShrink(t *testing.T) {
+	o := Options{Dir: "data", FS: vfs.NewMem()}
+	s := mustOpen(t, o)
+	c := (&crashes{t: t, s: s}).actor(0)
+	commit := func(state int) error {
+		c.Version++
+		c.State, c.HasState = make([]byte, state), state > 0
+		done := make(chan error, 1)
+		s.Commit(c, func(err error) { done <- err })
+		return <-done
+	}
+	if err := commit(1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Limits = store.DefaultLimits()
+	o.Limits.Storage = 500
+	s = mustOpen(t, o)
+	defer s.Close()
+	for _, state := range []int{1000, 900, 0} {
+		if err := commit(state); err != nil {
+			t.Errorf("%d bytes: %v", state, err)
+		}
+	}
+	if err := commit(901); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("growing: %v", err)
+	}
+}

@@ -121,9 +121,9 @@ func (t *tx) put(a *actor) {
 
 // load reads a record that borrows from the arena.
 func (t *tx) load(r ref) (a actor, found bool, err error) {
-	var key [64]byte
+	key := t.actorKey(kindRecord, r, "")
 	start := len(t.arena)
-	t.arena, found, err = t.appendGet(t.arena, appendActor(key[:0], kindRecord, r))
+	t.arena, found, err = t.appendGet(t.arena, key)
 	if err != nil || !found {
 		return actor{}, false, err
 	}

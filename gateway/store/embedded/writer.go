@@ -18,6 +18,8 @@ import (
 const (
 	maxGroupOps   = 1024
 	maxGroupBytes = 4 << 20
+	// maxSpareOps is how much of a burst's queue is kept for the next.
+	maxSpareOps = 16 << 10
 )
 
 // operation is one change waiting for the writer: a commit, or a function for all others.
@@ -96,7 +98,9 @@ func (w *writer) run() {
 			rest = rest[n:]
 		}
 		clear(ops) // lets go of the callers' slices
-		w.spare = ops[:0]
+		if w.spare = ops[:0]; cap(ops) > maxSpareOps {
+			w.spare = nil
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 var limitTests = map[string]func(*harness){
 	"sizes are checked to the byte":               testSizes,
 	"the quota is exact under every change":       testQuota,
+	"the quota is exact within one commit":        testQuotaWithin,
 	"a refused commit leaves no trace":            testNoTrace,
 	"schedules are bounded":                       testScheduleLimit,
 	"results are bounded, the oldest go first":    testResultCount,
@@ -67,6 +68,44 @@ func testQuota(h *harness) {
 	for i, step := range steps {
 		if err := o.commit(step.c); !errors.Is(err, step.want) {
 			h.Fatalf("step %d: got %v, want %v; holds %q", i, err, step.want, o.all())
+		}
+	}
+}
+
+// testQuotaWithin measures what the store thinks the keys take, by how much state fits beside them.
+func testQuotaWithin(h *harness) {
+	o := h.actor("a")
+	v := strings.Repeat("v", 11)
+	base := []store.KVOp{delRange("", ""), put("a", v), put("b", v), put("c", v), put("d", v)} // 48 bytes
+	for name, ops := range map[string][]store.KVOp{
+		"none":                           {},
+		"overlapping ranges":             {delRange("a", "c"), delRange("b", "c")},
+		"a range again":                  {delRange("d", ""), delRange("d", "")},
+		"a put into a deleted range":     {delRange("a", "b"), put("a", v)},
+		"a put over what a range takes":  {put("a", "v"), delRange("a", "b"), put("a", v)},
+		"a put twice":                    {put("a", "v"), put("a", v+"v")},
+		"a new key in a deleted range":   {put("aa", "v"), delRange("a", "b")},
+		"a delete in a deleted range":    {delRange("a", "b"), del("a"), delRange("a", "b")},
+		"a put, a delete, a range":       {put("x", v), del("x"), delRange("x", ""), put("x", "")},
+		"everything, then a part of it":  {delRange("", ""), put("a", v), put("b", v), put("c", v), put("d", v), delRange("d", "")},
+		"a range around a deleted key":   {del("b"), delRange("a", "c")},
+		"the same key again and again":   {del("a"), put("a", ""), del("a"), put("a", v), put("a", "")},
+		"everything after a part of it":  {delRange("a", "b"), delRange("", ""), put("a", v), put("b", v), put("c", v)},
+		"a range over old and new alike": {put("bb", v), delRange("b", "c"), put("bbb", "v")},
+	} {
+		o.must(store.Commit{HasState: true, KV: base})
+		o.must(store.Commit{KV: ops})
+		held := len(strings.Join(o.all(), "")) - len(o.all()) // without the equals signs
+		if held < 37 {
+			o.must(store.Commit{KV: []store.KVOp{put("filler", strings.Repeat("f", 31))}})
+			held += 37 // The state is to fit into its own limit.
+		}
+		state := []byte(strings.Repeat("s", 101-held))
+		if err := o.commit(store.Commit{State: state, HasState: true}); !errors.Is(err, store.ErrQuota) {
+			h.Errorf("%s: %d bytes of keys and %d of state: got %v", name, held, len(state), err)
+		}
+		if err := o.commit(store.Commit{State: state[1:], HasState: true}); err != nil {
+			h.Errorf("%s: %d bytes of keys and %d of state: %v", name, held, len(state)-1, err)
 		}
 	}
 }

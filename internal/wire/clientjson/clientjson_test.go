@@ -140,6 +140,7 @@ var messages = []struct {
 	},
 }
 
+// [SESS-10], with the payloads of [JSON-2] and their presence [PAY-3].
 func TestEveryMessageHasAJSONForm(t *testing.T) {
 	seen := map[string]bool{}
 	for _, tt := range messages {
@@ -217,6 +218,7 @@ func TestWhatIsReadLeniently(t *testing.T) {
 	}
 }
 
+// [SESS-9]: what the session needs for its answer.
 func TestAFaultNamesTheRequestItBelongsTo(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string
@@ -285,6 +287,7 @@ func TestWhatJSONCannotCarryIsAnError(t *testing.T) {
 	}
 }
 
+// [FRAME-4].
 func TestAnUnknownTypeIsAnsweredUnsupported(t *testing.T) {
 	for _, tt := range []struct {
 		message any

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -262,9 +262,9 @@ func (m *members) payload(name string) (cbor []byte, present bool) {
 	if raw == nil || m.err != nil {
 		return nil, false
 	}
-	cbor, err := payload.FromJSON(raw)
+	cbor, err := jsoncbor.FromJSON(raw)
 	if err != nil {
-		why := strings.TrimPrefix(err.Error(), payload.ErrInvalidJSON.Error()+": ")
+		why := strings.TrimPrefix(err.Error(), jsoncbor.ErrInvalidJSON.Error()+": ")
 		m.fail(wire.RequestInvalidJSON.Newf("%q %s", name, why))
 		return nil, false
 	}

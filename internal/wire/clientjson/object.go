@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/stagedoor-dev/stagedoor/internal/payload"
+	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -106,7 +106,7 @@ func (o *object) payload(name string, cbor []byte, present bool) {
 		return
 	}
 	o.name(name)
-	dst, err := payload.AppendJSON(o.dst, cbor)
+	dst, err := jsoncbor.AppendJSON(o.dst, cbor)
 	if err != nil && o.err == nil {
 		o.err = fmt.Errorf("%s: %w", name, err)
 	}

@@ -1021,7 +1021,7 @@ func (x *Limits) GetMaxSubscriptions() uint32 {
 // ConnectionOpen attaches the client to an actor: client -> gateway, answered by ConnectionOpened or ConnectionClosed.
 type ConnectionOpen struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chosen by the client, 1 to 2^53 - 1, never used before in this session.
+	// Chosen by the client, 1 to 2^53 - 1, higher than every number used before in this session.
 	Connection uint64            `protobuf:"varint,1,opt,name=connection,proto3" json:"connection,omitempty"`
 	Target     *v1alpha1.Address `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	TargetId   string            `protobuf:"bytes,3,opt,name=target_id,json=targetId,proto3" json:"target_id,omitempty"`

@@ -1,4 +1,8 @@
-package payload
+// Package jsoncbor translates payloads between CBOR and the JSON form that clients without CBOR use.
+//
+// Both directions are streaming and strict; what one side cannot say, tags carry. The gateway and internal/wire/clientjson
+// use it; SDKs do not. All functions are safe for concurrent use. Requirements: JSON-1 to JSON-4.
+package jsoncbor
 
 import (
 	"bytes"
@@ -12,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
 )
 
 // ErrInvalidJSON is wrapped by every error about JSON that cannot be carried [JSON-1].
@@ -19,7 +25,7 @@ var ErrInvalidJSON = errors.New("invalid JSON")
 
 // maxJSONDepth bounds the nesting of the JSON text. Depth is measured on the CBOR [JSON-4]: one map may take three
 // levels of JSON, and what stands deepest one more.
-const maxJSONDepth = 3*MaxDepth + 1
+const maxJSONDepth = 3*payload.MaxDepth + 1
 
 // FromJSON translates one JSON value to CBOR of definite lengths, numbers in their shortest form [JSON-1]. Errors wrap
 // ErrInvalidJSON and say where.
@@ -37,9 +43,9 @@ func FromJSON(src []byte) ([]byte, error) {
 	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: at byte %d: something follows the value", ErrInvalidJSON, end)
 	}
-	if r.deepest > MaxDepth {
+	if r.deepest > payload.MaxDepth {
 		if err := (&scanner{data: r.dst}).scan(); err != nil {
-			return nil, fmt.Errorf("%w: nested deeper than %d", ErrInvalidJSON, MaxDepth)
+			return nil, fmt.Errorf("%w: nested deeper than %d", ErrInvalidJSON, payload.MaxDepth)
 		}
 	}
 	return r.dst, nil
@@ -136,7 +142,7 @@ func (r *jsonReader) scalar() error {
 // enter reads the bracket that begins a container, leave the one that ends it.
 func (r *jsonReader) enter() error {
 	if r.depth++; r.depth > maxJSONDepth {
-		return problemf("nested deeper than %d", MaxDepth)
+		return problemf("nested deeper than %d", payload.MaxDepth)
 	}
 	r.deepest = max(r.deepest, r.depth)
 	_, err := r.dec.ReadToken()

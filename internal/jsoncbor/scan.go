@@ -1,4 +1,4 @@
-package payload
+package jsoncbor
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
 )
 
 // The major types of CBOR (RFC 8949 §3.1).
@@ -77,7 +79,7 @@ func (s *scanner) scan() error {
 }
 
 func invalidAt(at int, format string, args ...any) error {
-	return fmt.Errorf("%w: at byte %d: %s", ErrInvalid, at, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: at byte %d: %s", payload.ErrInvalid, at, fmt.Sprintf(format, args...))
 }
 
 // head reads the head at an offset and returns the offset behind it.
@@ -132,8 +134,8 @@ func (s *scanner) value(at, depth int) (int, error) {
 	case majorBytes, majorText:
 		return s.str(h, at, next)
 	case majorArray, majorMap:
-		if depth++; depth > MaxDepth {
-			return at, invalidAt(at, "nested deeper than %d", MaxDepth)
+		if depth++; depth > payload.MaxDepth {
+			return at, invalidAt(at, "nested deeper than %d", payload.MaxDepth)
 		}
 		if h.major == majorArray {
 			return s.array(h, at, next, depth)

@@ -1,4 +1,4 @@
-package payload
+package jsoncbor
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ const (
 	maxBigInt = 1 << 10
 )
 
-// AppendJSON appends the JSON form of one CBOR value [JSON-2] [JSON-3]. Errors wrap ErrInvalid, and dst is returned as
+// AppendJSON appends the JSON form of one CBOR value [JSON-2] [JSON-3]. Errors wrap payload.ErrInvalid, and dst is returned as
 // it was.
 func AppendJSON(dst, cbor []byte) ([]byte, error) {
 	w := writers.Get().(*jsonWriter)

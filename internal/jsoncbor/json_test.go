@@ -1,4 +1,4 @@
-package payload
+package jsoncbor
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
 )
 
 // pairs of JSON and CBOR that translate into each other exactly.
@@ -68,6 +70,7 @@ var exactPairs = []struct{ json, cbor string }{
 	{`[["$$x",1],"$x"]`, "8282622478" + "01622478"},
 }
 
+// Both directions of [JSON-2] and [JSON-3].
 func TestJSONAndCBORTranslateIntoEachOther(t *testing.T) {
 	for _, tt := range exactPairs {
 		cbor, err := FromJSON([]byte(tt.json))
@@ -78,12 +81,13 @@ func TestJSONAndCBORTranslateIntoEachOther(t *testing.T) {
 		if err != nil || string(text) != "x"+tt.json {
 			t.Errorf("AppendJSON(%s) = %s, %v; want %s", tt.cbor, text[1:], err, tt.json)
 		}
-		if err := WellFormed(cbor); err != nil {
+		if err := payload.WellFormed(cbor); err != nil {
 			t.Errorf("FromJSON(%s): %v", tt.json, err)
 		}
 	}
 }
 
+// What is only read: [JSON-1], and forms of [JSON-2] that no writer makes.
 func TestJSONHasOtherSpellings(t *testing.T) {
 	for _, tt := range []struct{ json, cbor string }{
 		{" [ 1 , 2 ]\n", "820102"},
@@ -137,6 +141,7 @@ func TestCBORHasOtherEncodings(t *testing.T) {
 	}
 }
 
+// The refusals of [JSON-1] to [JSON-3], with the place of the fault.
 func TestJSONThatCannotBeCarriedIsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, json, says string }{
 		{"nothing", ``, "cut short"},
@@ -182,6 +187,7 @@ func TestJSONThatCannotBeCarriedIsRefused(t *testing.T) {
 	}
 }
 
+// The refusals of [PAY-4], and unknown tags [JSON-3].
 func TestCBORThatHasNoJSONFormIsRefused(t *testing.T) {
 	wide := []byte{0xb8, 20}
 	for i := range 20 {
@@ -227,12 +233,13 @@ func TestCBORThatHasNoJSONFormIsRefused(t *testing.T) {
 		{"far too deep", strings.Repeat("9f", 100000)},
 	} {
 		text, err := AppendJSON([]byte("x"), unhex(t, tt.cbor))
-		if !errors.Is(err, ErrInvalid) || string(text) != "x" {
-			t.Errorf("%s: %s, %v; want ErrInvalid", tt.name, text, err)
+		if !errors.Is(err, payload.ErrInvalid) || string(text) != "x" {
+			t.Errorf("%s: %s, %v; want payload.ErrInvalid", tt.name, text, err)
 		}
 	}
 }
 
+// [JSON-4]: a map takes up to three levels of JSON, and counts as one.
 func TestDepthIsMeasuredOnTheCBOR(t *testing.T) {
 	deepest := unhex(t, strings.Repeat("a101", 64)+"42fbff")
 	text, err := AppendJSON(nil, deepest)
@@ -255,7 +262,7 @@ func TestFloatsKeepTheirValue(t *testing.T) {
 		if !math.IsNaN(f) && (!exact || half != uint16(bits)) {
 			t.Fatalf("half %04x became %04x", bits, half)
 		}
-		want, err := Marshal(f)
+		want, err := payload.Marshal(f)
 		if got := appendCBORFloat(nil, f); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("float %v: %x, want %x", f, got, want)
 		}

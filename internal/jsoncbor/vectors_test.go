@@ -1,4 +1,4 @@
-package payload
+package jsoncbor
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"testing"
+
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
 )
 
 // vectors is spec/vectors/payload.json; its README says what the fields mean.
@@ -44,7 +46,7 @@ func TestPayloadVectors(t *testing.T) {
 		}
 	}
 	for _, refused := range v.RefusedCBOR {
-		if _, err := AppendJSON(nil, unhex(t, refused.CBOR)); !errors.Is(err, ErrInvalid) || refused.Code != "request.invalid_payload" {
+		if _, err := AppendJSON(nil, unhex(t, refused.CBOR)); !errors.Is(err, payload.ErrInvalid) || refused.Code != "request.invalid_payload" {
 			t.Errorf("%s: %v, want %s", refused.Name, err, refused.Code)
 		}
 	}

@@ -1,0 +1,332 @@
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+	runner "github.com/stagedoor-dev/stagedoor/runner-go"
+)
+
+// kvActor runs one script called "kv" and gives the peer and the ref.
+func kvActor(t *testing.T, f func(w *World, ctx context.Context) (any, error), adjust ...func(*runnerv1alpha1.Welcome)) (*peer, uint64) {
+	t.Helper()
+	p := newStage(t, defineWorld(&diary{}, script{"kv": f})).welcome(adjust...)
+	ref := p.created("world")
+	synctest.Wait()
+	p.call(ref, 1, "do", "kv")
+	return p, ref
+}
+
+func TestWritesOfATurnAreOneCommitInOrder(t *testing.T) {
+	run(t, func(t *testing.T) {
+		key := []byte("b")
+		p, _ := kvActor(t, func(w *World, _ context.Context) (any, error) {
+			w.State().N = 1
+			kv := w.KV()
+			err := errors.Join(kv.PutText("a", "1"), kv.Put(key, nil), kv.DeleteText("c"), kv.DeleteRange([]byte("d"), []byte("e")),
+				kv.DeleteRange([]byte("x"), nil), kv.Batch(runner.PutOp([]byte("f"), []byte("2")), runner.DeleteOp([]byte("g"))))
+			key[0] = 'z' // the caller's bytes are its own again
+			return 1, err
+		})
+		c := p.commit(2, 1)
+		var got []string
+		for _, op := range c.Kv {
+			switch {
+			case op.DeleteUntil != nil:
+				got = append(got, fmt.Sprintf("-[%s,%s)", op.Key, op.DeleteUntil))
+			case op.Value != nil:
+				got = append(got, fmt.Sprintf("%s=%s", op.Key, op.Value))
+			default:
+				got = append(got, fmt.Sprintf("-%s", op.Key))
+			}
+		}
+		if s := strings.Join(got, " "); s != "a=1 b= -c -[d,e) -[x,) f=2 -g" || c.State == nil {
+			t.Errorf("changes %s", s)
+		}
+		result[int](p, 1)
+	})
+}
+
+func TestSizesAreCheckedWhenTheTurnAsks(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p, _ := kvActor(t, func(w *World, ctx context.Context) (any, error) {
+			kv := w.KV()
+			long := bytes.Repeat([]byte("k"), 11)
+			_, _, getErr := kv.Get(ctx, nil)
+			_, listErr := kv.List(ctx, runner.ListOptions{From: []byte("b"), Until: []byte("a")})
+			_, bothErr := kv.List(ctx, runner.ListOptions{Prefix: []byte("b"), From: []byte("a")})
+			var codes []string
+			for _, err := range []error{
+				kv.Put(long, nil), kv.Put(nil, nil), kv.Delete(long), kv.DeleteRange(long, nil), kv.Put([]byte("k"), make([]byte, 101)),
+				kv.DeleteRange([]byte("b"), []byte("a")), getErr, listErr, bothErr,
+				kv.Batch(runner.PutOp([]byte("a"), make([]byte, 100)), runner.PutOp([]byte("b"), make([]byte, 100)), runner.PutOp([]byte("c"), nil)),
+				kv.Batch(runner.PutOp([]byte("a"), nil), runner.PutOp([]byte("b"), nil), runner.PutOp([]byte("c"), nil), runner.PutOp([]byte("d"), nil)),
+			} {
+				var e *runner.Error
+				if !errors.As(err, &e) {
+					return nil, fmt.Errorf("got %w", err)
+				}
+				codes = append(codes, strings.TrimPrefix(e.Code, "kv."))
+			}
+			return strings.Join(codes, " "), nil
+		}, func(m *runnerv1alpha1.Welcome) {
+			m.Limits.MaxKvKey, m.Limits.MaxKvValue, m.Limits.MaxKvBatch, m.Limits.MaxKvOperations = 10, 100, 200, 3
+		})
+		want := "key_too_large key_too_large key_too_large key_too_large value_too_large invalid_range key_too_large invalid_range " +
+			"invalid_range batch_too_large batch_too_large"
+		if got := result[string](p, 1); got != want {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestAnErrorOfKVReachesTheCallerUnderItsCode(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p, _ := kvActor(t, func(w *World, _ context.Context) (any, error) { return nil, fmt.Errorf("store: %w", w.KV().Put(nil, nil)) })
+		failure(p, 1, "kv.key_too_large", wire.RanYes)
+	})
+}
+
+func TestReadsSeeOwnWritesAndAskForTheRestOnly(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p, ref := kvActor(t, func(w *World, ctx context.Context) (any, error) {
+			kv := w.KV()
+			if err := errors.Join(kv.PutText("a", "new"), kv.DeleteText("b")); err != nil {
+				return nil, err
+			}
+			values, err := kv.GetMany(ctx, []byte("a"), []byte("b"), []byte("c"), []byte("d"))
+			return fmt.Sprintf("%q %v %q %v", values[0], values[1] == nil, values[2], values[3] == nil), err
+		})
+		m := expect[*runnerv1alpha1.KvRead](p)
+		if got := fmt.Sprintf("%s", m.Keys); got != "[c d]" {
+			t.Errorf("asked for %s", got)
+		}
+		p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id, Entries: []*runnerv1alpha1.KvEntry{{Key: []byte("c"), Value: []byte("old")}, {Key: []byte("d")}}})
+		p.commit(2, 1)
+		if got := result[string](p, 1); got != `"new" true "old" true` {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestAReadsErrorIsTheTurns(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p, ref := kvActor(t, func(w *World, ctx context.Context) (any, error) {
+			_, _, err := w.KV().GetText(ctx, "a")
+			return nil, err
+		})
+		m := expect[*runnerv1alpha1.KvRead](p)
+		p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id, Error: wire.KVInvalidRange.New().Proto()})
+		p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id})
+		failure(p, 1, "kv.invalid_range", wire.RanYes)
+	})
+}
+
+func TestNoMoreReadsAreOpenThanTheGatewayTakes(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p, ref := kvActor(t, func(w *World, ctx context.Context) (any, error) {
+			keys := make([][]byte, 5)
+			for i := range keys {
+				keys[i] = []byte{byte('a' + i)}
+			}
+			values, err := w.KV().GetMany(ctx, keys...)
+			return fmt.Sprintf("%s", values), err
+		}, func(m *runnerv1alpha1.Welcome) { m.Limits.MaxReadsPerActor, m.Limits.MaxMessage = 2, 2 << 20 })
+		var open []*runnerv1alpha1.KvRead
+		for range 2 {
+			open = append(open, expect[*runnerv1alpha1.KvRead](p))
+		}
+		for n := 0; n < 5; n++ {
+			p.silent()
+			m := open[0]
+			p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id, Entries: []*runnerv1alpha1.KvEntry{{Key: m.Keys[0], Value: m.Keys[0]}}})
+			if open = open[1:]; n < 3 {
+				open = append(open, expect[*runnerv1alpha1.KvRead](p))
+			}
+		}
+		if got := result[string](p, 1); got != "[a b c d e]" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// mirror is a KV store as a list of keys and values: the model, and what the scripted gateway reads from.
+type mirror map[string]string
+
+func (m mirror) apply(op *runnerv1alpha1.KvOp) {
+	switch {
+	case op.DeleteUntil != nil:
+		for k := range m {
+			if k >= string(op.Key) && (len(op.DeleteUntil) == 0 || k < string(op.DeleteUntil)) {
+				delete(m, k)
+			}
+		}
+	case op.Value != nil:
+		m[string(op.Key)] = string(op.Value)
+	default:
+		delete(m, string(op.Key))
+	}
+}
+
+func (m mirror) list(from, until string, reverse bool, limit int) (list []string) {
+	for k := range m {
+		if k >= from && (until == "" || k < until) {
+			list = append(list, k)
+		}
+	}
+	slices.Sort(list)
+	if reverse {
+		slices.Reverse(list)
+	}
+	if limit > 0 && len(list) > limit {
+		list = list[:limit]
+	}
+	return list
+}
+
+// serve answers reads in short pages, applies commits, and acknowledges them when it likes, until the call is answered.
+func (m mirror) serve(p *peer, ref, id uint64, rt *rapid.T) {
+	for unacked := uint64(0); ; {
+		switch f := p.next().(type) {
+		case *runnerv1alpha1.KvRead:
+			p.send(m.read(f, rt.Context()))
+		case *wire.Commit:
+			for _, op := range changesOf(p.t, f).Kv {
+				m.apply(op)
+			}
+			unacked = f.Version
+		case *wire.CallResult:
+			if f.ID != id || f.Error != nil {
+				rt.Fatalf("call: %s %v", show(f), f.Error)
+			}
+			if unacked != 0 {
+				p.ack(ref, unacked)
+			}
+			return
+		default:
+			rt.Fatalf("unexpected %s", show(f))
+		}
+		if unacked != 0 && unacked%3 == 0 { // now and then at once; else a later turn finds it under way
+			p.ack(ref, unacked)
+			unacked = 0
+		}
+	}
+}
+
+func (m mirror) read(f *runnerv1alpha1.KvRead, _ context.Context) *runnerv1alpha1.KvResult {
+	r := &runnerv1alpha1.KvResult{Actor: f.Actor, Id: f.Id}
+	for _, key := range f.Keys {
+		e := &runnerv1alpha1.KvEntry{Key: key}
+		if v, ok := m[string(key)]; ok {
+			e.Value = []byte(v)
+		}
+		r.Entries = append(r.Entries, e)
+	}
+	if f.Range != nil {
+		keys := m.list(string(f.Range.From), string(f.Range.Until), f.Reverse, int(f.Limit))
+		const page = 3
+		r.More = len(keys) > page || f.Limit > 0 && len(keys) == int(f.Limit)
+		for _, k := range keys[:min(page, len(keys))] {
+			r.Entries = append(r.Entries, &runnerv1alpha1.KvEntry{Key: []byte(k), Value: []byte(m[k])})
+		}
+		r.More = r.More && len(r.Entries) > 0
+	}
+	return r
+}
+
+// TestReadsAgreeWithAModel runs random writes and reads in random turns: what a turn reads is what a map would hold.
+func TestReadsAgreeWithAModel(t *testing.T) {
+	keys := rapid.SampledFrom([]string{"a", "aa", "ab", "b", "ba", "c", "d", "da", "e", "f", "\xff", "\xffz"})
+	bound := rapid.SampledFrom([]string{"", "a", "aa", "b", "c", "da", "z", "\xff"})
+	rapid.Check(t, func(rt *rapid.T) {
+		turns := rapid.IntRange(1, 6).Draw(rt, "turns")
+		synctest.Test(t, func(t *testing.T) {
+			model, stored := mirror{}, mirror{}
+			p := newStage(t, defineWorld(&diary{}, script{"kv": func(w *World, ctx context.Context) (any, error) {
+				for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+					if err := kvStep(rt, w, ctx, model, keys, bound); err != nil {
+						return nil, err
+					}
+				}
+				return 1, nil
+			}})).welcome()
+			ref := p.created("world")
+			for id := range uint64(turns) {
+				p.call(ref, id+1, "do", "kv")
+				stored.serve(p, ref, id+1, rt)
+			}
+			synctest.Wait()
+		})
+	})
+}
+
+func kvStep(rt *rapid.T, w *World, ctx context.Context, model mirror, keys, bound *rapid.Generator[string]) error {
+	kv := w.KV()
+	write := func(op *runnerv1alpha1.KvOp, err error) error {
+		model.apply(op)
+		return err
+	}
+	switch rapid.IntRange(0, 6).Draw(rt, "what") {
+	case 0, 1:
+		k, v := keys.Draw(rt, "key"), fmt.Sprint(rapid.IntRange(0, 99).Draw(rt, "value"))
+		return write(&runnerv1alpha1.KvOp{Key: []byte(k), Value: []byte(v)}, kv.PutText(k, v))
+	case 2:
+		k := keys.Draw(rt, "key")
+		return write(&runnerv1alpha1.KvOp{Key: []byte(k)}, kv.DeleteText(k))
+	case 3:
+		from, until := ordered(bound.Draw(rt, "from"), bound.Draw(rt, "until"))
+		return write(&runnerv1alpha1.KvOp{Key: []byte(from), DeleteUntil: []byte(until)}, kv.DeleteRange([]byte(from), []byte(until)))
+	case 4:
+		w.Flush()
+	case 5:
+		k := keys.Draw(rt, "key")
+		got, ok, err := kv.GetText(ctx, k)
+		if want, there := model[k]; got != want || ok != there {
+			return fmt.Errorf("%q is %q %v, want %q %v", k, got, ok, want, there)
+		}
+		return err
+	case 6:
+		return kvList(rt, kv, ctx, model, bound)
+	}
+	return nil
+}
+
+func ordered(from, until string) (string, string) {
+	if until != "" && from > until {
+		return until, from
+	}
+	return from, until
+}
+
+func kvList(rt *rapid.T, kv runner.KV, ctx context.Context, model mirror, bound *rapid.Generator[string]) error {
+	from, until := ordered(bound.Draw(rt, "from"), bound.Draw(rt, "until"))
+	o := runner.ListOptions{From: []byte(from), Until: []byte(until), Reverse: rapid.Bool().Draw(rt, "reverse"), Limit: rapid.IntRange(0, 5).Draw(rt, "limit")}
+	if rapid.Bool().Draw(rt, "prefix") {
+		o.From, o.Until, o.Prefix = nil, nil, []byte(from)
+		until = map[string]string{"": "", "a": "b", "aa": "ab", "b": "c", "c": "d", "da": "db", "z": "{", "\xff": ""}[from]
+	}
+	entries, err := kv.List(ctx, o)
+	if err != nil {
+		return err
+	}
+	want := model.list(from, until, o.Reverse, o.Limit)
+	if len(entries) != len(want) {
+		return fmt.Errorf("%+v: %d entries, want %q", o, len(entries), want)
+	}
+	for i, e := range entries {
+		if string(e.Key) != want[i] || string(e.Value) != model[want[i]] {
+			return fmt.Errorf("%+v: entry %d is %q=%q, want %q=%q", o, i, e.Key, e.Value, want[i], model[want[i]])
+		}
+	}
+	return nil
+}
