@@ -146,6 +146,7 @@ func TestDisconnectIsAnOutputAndOnDisconnectFollowsIt(t *testing.T) {
 		if c := p.commit(4, 0); !slices.Equal(c.ConnectionsRemoved, []string{"c11"}) {
 			t.Errorf("changes %v", c)
 		}
+		synctest.Wait()
 		p.ack(ref, 4)
 		if c := p.commit(5, 1); !slices.Equal(c.ConnectionsRemoved, []string{"c12"}) {
 			t.Errorf("changes %v", c)
@@ -159,9 +160,15 @@ func TestDisconnectIsAnOutputAndOnDisconnectFollowsIt(t *testing.T) {
 func TestConnectionStateIsSentWhenItChanged(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{
-			"note": func(w *World, ctx context.Context) (any, error) { w.Conn(ctx).State().Note = "n"; return w.Conn(ctx).ID(), nil },
+			"note": func(w *World, ctx context.Context) (any, error) {
+				w.Conn(ctx).State().Note = "n"
+				return w.Conn(ctx).ID(), nil
+			},
 			"look": func(w *World, ctx context.Context) (any, error) { return w.Conn(ctx).State().Note, nil },
-			"huge": func(w *World, ctx context.Context) (any, error) { w.Conn(ctx).State().Note = strings.Repeat("x", 70_000); return 1, nil },
+			"huge": func(w *World, ctx context.Context) (any, error) {
+				w.Conn(ctx).State().Note = strings.Repeat("x", 70_000)
+				return 1, nil
+			},
 			"conn": func(w *World, ctx context.Context) (any, error) { return w.Conn(ctx) == nil, nil },
 		})).welcome()
 		ref := p.created("world")

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +87,16 @@ func (kv KV) Batch(ops ...Op) error {
 	if in.over {
 		return ErrStopped
 	}
-	g := in.changes()
+	if len(ops) == 0 {
+		return nil
+	}
+	var none group
+	g := cmp.Or(in.pending, &none)
 	if l := in.sess.limits; len(g.kv)+len(ops) > l.MaxKVOperations || g.kvBytes+size > l.MaxKVBatch {
 		return sdkError(wire.KVBatchTooLarge.Newf(
 			"One commit takes at most %d KV operations of %d bytes together; call Flush between batches.", l.MaxKVOperations, l.MaxKVBatch))
 	}
+	g = in.changes()
 	for _, o := range ops {
 		g.kv = append(g.kv, o.op)
 	}
