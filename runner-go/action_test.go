@@ -58,7 +58,7 @@ func TestCallsOfAnActorRunOneAtATimeInOrder(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
 		p := newStage(t, defineWorld(d, script{
-			"a": func(*World, context.Context) (any, error) { time.Sleep(time.Second); d.add("a-end"); return 1, nil },
+			"a": func(*World, context.Context) (any, error) { pass(time.Second); d.add("a-end"); return 1, nil },
 			"b": func(*World, context.Context) (any, error) { d.add("b-end"); return 2, nil },
 		})).welcome()
 		ref := p.created("world")
@@ -100,7 +100,7 @@ func TestArgumentsAreDecodedOrRefusedHelpfully(t *testing.T) {
 		} {
 			id := uint64(10 + i)
 			p.send(&wire.Call{Actor: ref, ID: id, Action: []byte(c.action), Args: c.args})
-			if e := failure(p, id, "action.invalid_arguments", wire.RanNo); !strings.Contains(e.Message, c.want) {
+			if e := failed(p, id, "action.invalid_arguments", wire.RanNo); !strings.Contains(e.Message, c.want) {
 				t.Errorf("%s %x: %q, want %q", c.action, c.args, e.Message, c.want)
 			}
 		}
@@ -147,21 +147,21 @@ func TestUserErrorsPassUnchanged(t *testing.T) {
 		})).welcome()
 		ref := p.created("world")
 		p.call(ref, 1, "do", "value")
-		if e := failure(p, 1, "user.poor", wire.RanYes); e.Message != "no money" || !e.Retryable || decoded[int](t, e.Metadata) != 3 {
+		if e := failed(p, 1, "user.poor", wire.RanYes); e.Message != "no money" || !e.Retryable || decoded[int](t, e.Metadata) != 3 {
 			t.Errorf("error %+v", e)
 		}
 		p.call(ref, 2, "do", "wrapped")
-		failure(p, 2, "user.poor", wire.RanYes)
+		p.fails(2, "user.poor", wire.RanYes)
 		p.call(ref, 3, "do", "badcode")
-		failure(p, 3, "internal.error", wire.RanYes)
+		p.fails(3, "internal.error", wire.RanYes)
 		p.call(ref, 4, "do", "huge")
-		if e := failure(p, 4, "user.x", wire.RanYes); len(e.Message) != 4096 || e.Metadata != nil {
+		if e := failed(p, 4, "user.x", wire.RanYes); len(e.Message) != 4096 || e.Metadata != nil {
 			t.Errorf("%d bytes of message, %d of metadata", len(e.Message), len(e.Metadata))
 		}
 		p.call(ref, 5, "do", "forbid")
-		failure(p, 5, "auth.forbidden", wire.RanYes)
+		p.fails(5, "auth.forbidden", wire.RanYes)
 		p.call(ref, 6, "do", "utf8")
-		if e := failure(p, 6, "user.x", wire.RanYes); e.Message != "a\uFFFDb" {
+		if e := failed(p, 6, "user.x", wire.RanYes); e.Message != "a\uFFFDb" {
 			t.Errorf("message %q", e.Message)
 		}
 	})
@@ -179,8 +179,8 @@ func TestACallCanceledBeforeItsTurnNeverRuns(t *testing.T) {
 		p.send(&runnerv1alpha1.CancelCall{Actor: ref, Id: 2, Reason: runnerv1alpha1.CancelReason_CANCEL_REASON_CALLER})
 		p.send(&runnerv1alpha1.CancelCall{Actor: ref, Id: 3, Reason: runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE})
 		p.send(&runnerv1alpha1.CancelCall{Actor: ref, Id: 77})
-		failure(p, 2, "action.canceled", wire.RanNo)
-		failure(p, 3, "action.timed_out", wire.RanNo)
+		p.fails(2, "action.canceled", wire.RanNo)
+		p.fails(3, "action.timed_out", wire.RanNo)
 		result[string](p, 1)
 		result[int](p, 4)
 		if strings.Contains(d.text(), "do:") {
@@ -196,7 +196,7 @@ func TestACancelReachesTheRunningActionsContext(t *testing.T) {
 		p.call(ref, 1, "wait", 60000)
 		synctest.Wait()
 		p.send(&runnerv1alpha1.CancelCall{Actor: ref, Id: 1})
-		failure(p, 1, "action.canceled", wire.RanYes)
+		p.fails(1, "action.canceled", wire.RanYes)
 	})
 }
 
@@ -211,7 +211,7 @@ func TestDeadlinesEndTheContext(t *testing.T) {
 				return nil, ctx.Err()
 			},
 			"ignores": func(_ *World, ctx context.Context) (any, error) {
-				time.Sleep(2 * time.Second)
+				pass(2 * time.Second)
 				return ctx.Err() != nil, nil
 			},
 		}, runner.WithActionTimeout(3*time.Second))).welcome()
@@ -219,8 +219,8 @@ func TestDeadlinesEndTheContext(t *testing.T) {
 		begun := time.Now()
 		p.send(&wire.Call{Actor: ref, ID: 1, Action: []byte("do"), Args: argsOf("derived"), DeadlineMs: 1000})
 		p.send(&wire.Call{Actor: ref, ID: 2, Action: []byte("get"), DeadlineMs: 500})
-		failure(p, 1, "action.timed_out", wire.RanYes)
-		failure(p, 2, "action.timed_out", wire.RanNo) // its turn came too late
+		p.fails(1, "action.timed_out", wire.RanYes)
+		p.fails(2, "action.timed_out", wire.RanNo) // its turn came too late
 		if waited := time.Since(begun); waited != time.Second {
 			t.Errorf("timed out after %v", waited)
 		}
@@ -230,7 +230,7 @@ func TestDeadlinesEndTheContext(t *testing.T) {
 		}
 		begun = time.Now()
 		p.call(ref, 4, "wait", 60000)
-		failure(p, 4, "action.timed_out", wire.RanYes)
+		p.fails(4, "action.timed_out", wire.RanYes)
 		if waited := time.Since(begun); waited != 3*time.Second {
 			t.Errorf("the type's own time-out came after %v", waited)
 		}
@@ -262,7 +262,7 @@ func TestDoIsATurnFromOutside(t *testing.T) {
 		expect[*wire.Emit](p)
 		p.ack(ref, 2)
 		p.call(ref, 2, "do", "inside")
-		failure(p, 2, "internal.error", wire.RanYes)
+		p.fails(2, "internal.error", wire.RanYes)
 		if err := w.Do(t.Context(), func(context.Context) error { panic("x") }); err == nil {
 			t.Error("a panic in Do is lost")
 		}
@@ -321,7 +321,7 @@ func TestWaitUntilKeepsAwakeAndEndsWithTheActor(t *testing.T) {
 		ref := p.created("world")
 		p.call(ref, 1, "do", "later")
 		expect[*wire.CallResult](p)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		p.silent()
 		p.stop(ref, toFence)
 		p.stopped(ref, fenced)
@@ -337,7 +337,7 @@ func TestCodeThatEndsItsGoroutineCrashesItsActorOnly(t *testing.T) {
 		ref := p.created("world")
 		synctest.Wait()
 		p.call(ref, 1, "do", "exit")
-		failure(p, 1, "actor.crashed", wire.RanMaybe)
+		p.fails(1, "actor.crashed", wire.RanMaybe)
 		p.stopped(ref, crashed)
 	})
 }

@@ -49,8 +49,10 @@ type definition struct {
 	onDisconnect    connHook
 }
 
-type hook func(self hosted, ctx context.Context) error
-type connHook func(self hosted, ctx context.Context, conn *connection) error
+type (
+	hook     func(self hosted, ctx context.Context) error
+	connHook func(self hosted, ctx context.Context, conn *connection) error
+)
 
 // hosted is what embedding Actor gives the user's struct.
 type hosted interface {

@@ -98,7 +98,7 @@ func (in *instance) runGone(t *turn) {
 		return
 	}
 	in.disconnected(t, conn)
-	t.settle(nil, nil)
+	_ = t.settle(nil, nil) // its errors were logged
 }
 
 // disconnected runs onDisconnect, and has the commit say so [CONN-7].

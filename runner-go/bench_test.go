@@ -218,7 +218,7 @@ func BenchmarkIdleActors(b *testing.B) {
 	for range n {
 		<-p.ready
 	}
-	time.Sleep(100 * time.Millisecond) // the last acknowledgements
+	pass(100 * time.Millisecond) // the last acknowledgements
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n), "B/actor")

@@ -68,7 +68,7 @@ func TestARefusedOpenLeavesNoTrace(t *testing.T) {
 				})).welcome()
 				ref := p.created("world")
 				p.open(ref, 1, 11, c.name)
-				failure(p, 1, c.code, wire.RanYes)
+				p.fails(1, c.code, wire.RanYes)
 				if c.hook == "joined:ada" { // what it sent is not taken back
 					expect[*wire.Emit](p)
 				}
@@ -188,7 +188,7 @@ func TestConnectionStateIsSentWhenItChanged(t *testing.T) {
 		do(3, "look")
 		result[string](p, 3)
 		do(4, "huge")
-		failure(p, 4, "connection.state_too_large", wire.RanYes)
+		p.fails(4, "connection.state_too_large", wire.RanYes)
 		p.call(ref, 5, "do", "conn")
 		if !result[bool](p, 5) {
 			t.Error("a call without connection has one")
@@ -207,7 +207,7 @@ func TestACallWhoseConnectionHasGoneDoesNotRun(t *testing.T) {
 		p.send(&wire.Call{Actor: ref, ID: 2, Action: []byte("do"), Args: argsOf("x"), Connection: 11})
 		result[string](p, 1)
 		p.commit(3, 0)
-		failure(p, 2, "action.canceled", wire.RanNo)
+		p.fails(2, "action.canceled", wire.RanNo)
 	})
 }
 
@@ -224,7 +224,7 @@ func TestRestoredConnectionsAreThereBeforeAnyTurn(t *testing.T) {
 			}
 			return nil, nil
 		}})).welcome()
-		ref := p.woken("world", 5, WorldState{}, func(m *runnerv1alpha1.StartActor) { m.RestoredConnections = 2 })
+		ref := p.woken(5, WorldState{}, func(m *runnerv1alpha1.StartActor) { m.RestoredConnections = 2 })
 		p.silent()
 		for _, n := range []uint64{21, 22} {
 			p.send(&runnerv1alpha1.ConnectionOpen{
@@ -242,7 +242,7 @@ func TestGoneConnectionsAreHandledBeforeOtherTurns(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
 		p := newStage(t, defineWorld(d, script{"x": func(*World, context.Context) (any, error) { return 1, nil }})).welcome()
-		ref := p.woken("world", 5, WorldState{}, func(m *runnerv1alpha1.StartActor) {
+		ref := p.woken(5, WorldState{}, func(m *runnerv1alpha1.StartActor) {
 			m.GoneConnections = []*runnerv1alpha1.GoneConnection{
 				{ConnectionId: "g1", Params: encoded(visit{"ada"}), State: encoded(Visitor{Name: "ada"})}, {ConnectionId: "g2"},
 			}
@@ -265,7 +265,7 @@ func TestGoneConnectionsAreHandledBeforeOtherTurns(t *testing.T) {
 func TestConnectionStateThatCannotBeDecodedFailsTheStart(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
-		ref := p.woken("world", 5, WorldState{}, func(m *runnerv1alpha1.StartActor) { m.RestoredConnections = 1 })
+		ref := p.woken(5, WorldState{}, func(m *runnerv1alpha1.StartActor) { m.RestoredConnections = 1 })
 		p.send(&runnerv1alpha1.ConnectionOpen{Actor: ref, Connection: 1, ConnectionId: "c1", State: encoded(7), Restored: true})
 		if e := wire.ErrorFromProto(p.stopped(ref, notStart).Error); e.Name() != "state.invalid" || !strings.Contains(e.Message, "c1") {
 			t.Errorf("error %v", e)
@@ -298,7 +298,7 @@ func TestAnOpenThatFlushesKeepsItsEventsBehindItsAnswer(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{"onConnect": func(w *World, ctx context.Context) (any, error) {
 			w.State().N++
 			w.Broadcast("early")
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 			w.Broadcast("late")
 			return nil, w.SaveState(ctx)
 		}})).welcome()

@@ -55,7 +55,7 @@ func TestWhileACommitIsUnansweredChangesAccumulateIntoTheNext(t *testing.T) {
 		if a, b, c := result[int](p, 3), result[int](p, 4), result[int](p, 5); a != 2 || b != 2 || c != 3 {
 			t.Errorf("results %d %d %d", a, b, c)
 		}
-		failure(p, 6, "actor.action_not_found", wire.RanNo)
+		p.fails(6, "actor.action_not_found", wire.RanNo)
 		p.ack(ref, 3)
 		p.silent()
 	})
@@ -64,7 +64,7 @@ func TestWhileACommitIsUnansweredChangesAccumulateIntoTheNext(t *testing.T) {
 func TestAnIdenticalEncodingIsNoCommit(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
-		ref := p.woken("world", 4, WorldState{N: 3})
+		ref := p.woken(4, WorldState{N: 3})
 		expect[*runnerv1alpha1.ActorReady](p)
 		p.call(ref, 1, "set", 3)
 		result[int](p, 1)
@@ -89,7 +89,7 @@ func TestAFailedTurnIsNotRolledBackAndItsErrorIsGated(t *testing.T) {
 			if n := decoded[WorldState](t, p.commit(uint64(2+i), 1).State).N; n != 9+i {
 				t.Errorf("state %d", n)
 			}
-			if e := failure(p, 1, "internal.error", wire.RanYes); strings.Contains(e.Message, "hunter2") {
+			if e := failed(p, 1, "internal.error", wire.RanYes); strings.Contains(e.Message, "hunter2") {
 				t.Errorf("the text has left: %v", e)
 			}
 			p.ack(ref, uint64(2+i))
@@ -106,7 +106,7 @@ func TestInDevelopmentInternalErrorsKeepTheirText(t *testing.T) {
 			welcome(func(m *runnerv1alpha1.Welcome) { m.Development = true })
 		ref := p.created("world")
 		p.call(ref, 1, "do", "fail")
-		if e := failure(p, 1, "internal.error", wire.RanYes); !strings.Contains(e.Message, "hunter2") {
+		if e := failed(p, 1, "internal.error", wire.RanYes); !strings.Contains(e.Message, "hunter2") {
 			t.Errorf("message %q", e.Message)
 		}
 	})
@@ -117,11 +117,11 @@ func TestAnOldHeldOutputFlushesAtTheNextEmission(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{"slow": func(w *World, _ context.Context) (any, error) {
 			w.State().N = 1
 			w.Broadcast("a")
-			time.Sleep(4 * time.Millisecond)
+			pass(4 * time.Millisecond)
 			w.Broadcast("b")
-			time.Sleep(2 * time.Millisecond)
+			pass(2 * time.Millisecond)
 			w.Broadcast("c")
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			w.State().N = 2
 			return 1, nil
 		}})).welcome()
@@ -251,7 +251,7 @@ func TestStateTooLargeFailsTheTurnsSinceTheLastCommitAndRestarts(t *testing.T) {
 		p.call(ref, 4, "do", "grow")
 		p.call(ref, 5, "get")
 		for _, id := range []uint64{2, 3, 4} {
-			failure(p, id, "state.too_large", wire.RanYes)
+			p.fails(id, "state.too_large", wire.RanYes)
 		}
 		if m := expect[*wire.CallResult](p); m.ID != 5 || !m.NotRun {
 			t.Errorf("got %s", show(m))
@@ -282,7 +282,7 @@ func TestStateTooLargeAtAFlushWithinATurnAnswersItsCall(t *testing.T) {
 		p.ack(ref, 1)
 		synctest.Wait()
 		p.call(ref, 1, "do", "grow")
-		failure(p, 1, "state.too_large", wire.RanYes)
+		p.fails(1, "state.too_large", wire.RanYes)
 		p.stopped(ref, crashed)
 		p.silent()
 	})
@@ -316,12 +316,12 @@ func TestResultsAndEventsTooLargeFailTheirTurnOnly(t *testing.T) {
 		ref := p.created("world")
 		p.call(ref, 1, "do", "result")
 		p.commit(2, 1)
-		failure(p, 1, "action.result_too_large", wire.RanYes)
+		p.fails(1, "action.result_too_large", wire.RanYes)
 		p.ack(ref, 2)
 		for i, want := range []string{"event event.too_large", "both internal.error", "code internal.error", "name internal.error"} {
 			name, code, _ := strings.Cut(want, " ")
 			p.call(ref, uint64(10+i), "do", name)
-			failure(p, uint64(10+i), code, wire.RanYes)
+			p.fails(uint64(10+i), code, wire.RanYes)
 		}
 		p.call(ref, 3, "get")
 		result[int](p, 3)
@@ -349,7 +349,7 @@ func TestDeclaredEventsAreTheOnlyOnes(t *testing.T) {
 		}
 		result[int](p, 1)
 		p.call(ref, 2, "do", "bad")
-		failure(p, 2, "event.not_found", wire.RanYes)
+		p.fails(2, "event.not_found", wire.RanYes)
 	})
 }
 

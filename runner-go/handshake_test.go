@@ -158,7 +158,7 @@ func TestPingsGoBothWaysAndSilenceIsALoss(t *testing.T) {
 		if pong := expect[*runnerv1alpha1.Pong](p); pong.Nonce != 42 {
 			t.Errorf("pong %v", pong)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		p.silent()
 		p.mute.Store(true)
 		begun := time.Now()
@@ -201,9 +201,9 @@ func TestFeaturesNotNegotiatedAreUnsupported(t *testing.T) {
 			t.Errorf("got %v", m)
 		}
 		p.call(ref, 1, "do", "emit")
-		failure(p, 1, "internal.error", wire.RanYes)
+		p.fails(1, "internal.error", wire.RanYes)
 		p.call(ref, 2, "do", "put")
-		failure(p, 2, "internal.error", wire.RanYes)
+		p.fails(2, "internal.error", wire.RanYes)
 	})
 }
 
@@ -304,8 +304,8 @@ func TestDrainWithoutActorsDoesNotWaitLong(t *testing.T) {
 		s.cancel()
 		expect[*runnerv1alpha1.Drain](p)
 		expect[*commonv1alpha1.Goodbye](p)
-		if <-s.served; time.Since(begun) > 3*time.Second {
-			t.Errorf("drained in %v", time.Since(begun))
+		if err := <-s.served; err != nil || time.Since(begun) > 3*time.Second {
+			t.Errorf("Serve: %v after %v", err, time.Since(begun))
 		}
 		s.served <- nil
 	})

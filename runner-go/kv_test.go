@@ -95,7 +95,7 @@ func TestAnErrorOfKVReachesTheCallerUnderItsCode(t *testing.T) {
 		p, _ := kvActor(t, func(w *World, _ context.Context) (any, error) {
 			return nil, fmt.Errorf("store: %w", w.KV().Put(nil, nil))
 		})
-		failure(p, 1, "kv.key_too_large", wire.RanYes)
+		p.fails(1, "kv.key_too_large", wire.RanYes)
 	})
 }
 
@@ -130,7 +130,7 @@ func TestAReadsErrorIsTheTurns(t *testing.T) {
 		m := expect[*runnerv1alpha1.KvRead](p)
 		p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id, Error: wire.KVInvalidRange.New().Proto()})
 		p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: m.Id})
-		failure(p, 1, "kv.invalid_range", wire.RanYes)
+		p.fails(1, "kv.invalid_range", wire.RanYes)
 	})
 }
 

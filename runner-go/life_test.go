@@ -61,7 +61,7 @@ func TestAWakeRunsItsHooksWithTheStoredStateAndCommitsNothing(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
 		p := newStage(t, defineWorld(d, nil)).welcome()
-		ref := p.woken("world", 9, WorldState{N: 5})
+		ref := p.woken(9, WorldState{N: 5})
 		expect[*runnerv1alpha1.ActorReady](p)
 		wantDiary(t, d, "createVars onWake")
 		p.call(ref, 1, "get")
@@ -107,7 +107,7 @@ func TestAPanicInAStartHookFailsTheStartWithoutItsText(t *testing.T) {
 	run(t, func(t *testing.T) {
 		s := newStage(t, defineWorld(&diary{}, script{"onWake": func(*World, context.Context) (any, error) { panic(errBoom) }}))
 		p := s.welcome()
-		ref := p.woken("world", 1, WorldState{})
+		ref := p.woken(1, WorldState{})
 		m := p.stopped(ref, notStart)
 		if e := wire.ErrorFromProto(m.Error); e.Name() != "internal.error" || strings.Contains(e.Message, "hunter2") {
 			t.Errorf("error %v", e)
@@ -121,7 +121,7 @@ func TestAPanicInAStartHookFailsTheStartWithoutItsText(t *testing.T) {
 func TestStateThatCannotBeDecodedFailsTheStart(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
-		ref := p.woken("world", 1, "not a map")
+		ref := p.woken(1, "not a map")
 		if e := wire.ErrorFromProto(p.stopped(ref, notStart).Error); e.Name() != "state.invalid" {
 			t.Errorf("error %v", e)
 		}
@@ -221,7 +221,7 @@ func TestActorsAskToSleepWhenIdleAndAgainWhenIgnored(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil, runner.WithSleepAfter(10*time.Second))).welcome()
 		ref := p.created("world")
 		synctest.Wait()
-		time.Sleep(6 * time.Second)
+		pass(6 * time.Second)
 		p.call(ref, 1, "get")
 		result[int](p, 1)
 		begun := time.Now()
@@ -260,10 +260,10 @@ func TestKeepAwakeHoldsOffSleepAndTheStopWaitsForIt(t *testing.T) {
 		ref := p.created("world")
 		p.call(ref, 1, "do", "hold")
 		expect[*wire.CallResult](p)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		p.silent()
 		p.stop(ref, toSleep)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		p.silent()
 		release()
 		release()
@@ -280,7 +280,7 @@ func TestAReleaseBeginsTheWaitForSleepAnew(t *testing.T) {
 		ref := p.created("world")
 		p.call(ref, 1, "do", "hold")
 		expect[*wire.CallResult](p)
-		time.Sleep(9 * time.Second)
+		pass(9 * time.Second)
 		release()
 		begun := time.Now()
 		expect[*runnerv1alpha1.ActorIntent](p)
@@ -386,7 +386,7 @@ func TestRunIsCanceledFirstAndAwaitedWithinTheGrace(t *testing.T) {
 func TestARunThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	run(t, func(t *testing.T) {
 		world := defineWorld(&diary{}, nil)
-		runner.Run(world, func(*World, context.Context) error { time.Sleep(time.Minute); return errBoom })
+		runner.Run(world, func(*World, context.Context) error { pass(time.Minute); return errBoom })
 		p := newStage(t, world).welcome()
 		ref := p.created("world")
 		begun := time.Now()
@@ -395,13 +395,13 @@ func TestARunThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 		if waited := time.Since(begun); waited < 10*time.Second || waited > 15*time.Second {
 			t.Errorf("stopped after %v", waited)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 	})
 }
 
 func TestAStopThatTakesLongerThanItsGraceIsOver(t *testing.T) {
 	run(t, func(t *testing.T) {
-		p := newStage(t, defineWorld(&diary{}, script{"onSleep": func(*World, context.Context) (any, error) { time.Sleep(time.Minute); return nil, nil }})).welcome()
+		p := newStage(t, defineWorld(&diary{}, script{"onSleep": func(*World, context.Context) (any, error) { pass(time.Minute); return nil, nil }})).welcome()
 		ref := p.created("world")
 		begun := time.Now()
 		p.stop(ref, toSleep)
@@ -409,15 +409,15 @@ func TestAStopThatTakesLongerThanItsGraceIsOver(t *testing.T) {
 		if waited := time.Since(begun); waited != 15*time.Second {
 			t.Errorf("stopped after %v", waited)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 	})
 }
 
 func TestAStopDuringTheStartFollowsIt(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
-		p := newStage(t, defineWorld(d, script{"onWake": func(*World, context.Context) (any, error) { time.Sleep(time.Second); return nil, nil }})).welcome()
-		ref := p.woken("world", 3, WorldState{})
+		p := newStage(t, defineWorld(d, script{"onWake": func(*World, context.Context) (any, error) { pass(time.Second); return nil, nil }})).welcome()
+		ref := p.woken(3, WorldState{})
 		p.stop(ref, toSleep)
 		expect[*runnerv1alpha1.ActorReady](p)
 		p.stopped(ref, slept)

@@ -256,7 +256,7 @@ func (in *instance) runCall(t *turn) {
 		out, err = t.action.call(in.self, t, &args)
 		return err
 	})
-	t.settle(err, out)
+	_ = t.settle(err, out) // the caller has it
 }
 
 // refuse is why a call that has come to its turn does not run after all; nil: it runs.

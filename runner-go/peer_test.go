@@ -238,7 +238,10 @@ func (s *stage) close() {
 		select {
 		case conn := <-s.dials:
 			_ = conn.Close()
-		case <-s.served:
+		case err := <-s.served:
+			if err != nil {
+				s.t.Errorf("Serve: %v", err)
+			}
 			return
 		case <-time.After(time.Minute):
 			s.t.Error("Serve does not end")
@@ -272,6 +275,9 @@ func run(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
 }
+
+// pass lets time pass, which is virtual in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
 
 func encoded(v any) []byte {
 	b, err := payload.Marshal(v)
@@ -340,13 +346,12 @@ func (p *peer) created(actorType string, adjust ...func(*runnerv1alpha1.StartAct
 	return ref
 }
 
-// woken starts an old actor with a state.
-func (p *peer) woken(actorType string, version uint64, state any, adjust ...func(*runnerv1alpha1.StartActor)) uint64 {
+// woken starts an old world with a state.
+func (p *peer) woken(version uint64, state any, adjust ...func(*runnerv1alpha1.StartActor)) uint64 {
 	p.t.Helper()
-	ref := p.start(actorType, append([]func(*runnerv1alpha1.StartActor){func(m *runnerv1alpha1.StartActor) {
+	return p.start("world", append([]func(*runnerv1alpha1.StartActor){func(m *runnerv1alpha1.StartActor) {
 		m.Create, m.Version, m.State = false, version, encoded(state)
 	}}, adjust...)...)
-	return ref
 }
 
 func (p *peer) call(ref, id uint64, action string, args ...any) {
@@ -364,8 +369,14 @@ func result[T any](p *peer, id uint64) T {
 	return decoded[T](p.t, m.Output)
 }
 
-// failure is the next frame, the CallResult of id with the error.
-func failure(p *peer, id uint64, code string, ran wire.Ran) *wire.Error {
+// fails is failed for tests that look no closer.
+func (p *peer) fails(id uint64, code string, ran wire.Ran) {
+	p.t.Helper()
+	_ = failed(p, id, code, ran)
+}
+
+// failed is the error of the next frame, the CallResult of id with that code.
+func failed(p *peer, id uint64, code string, ran wire.Ran) *wire.Error {
 	p.t.Helper()
 	m := expect[*wire.CallResult](p)
 	if m.ID != id || m.Error == nil || m.Error.Name() != code || m.Error.Ran != ran {

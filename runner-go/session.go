@@ -146,7 +146,7 @@ func (s *session) abort(err error) error {
 	case <-time.After(time.Second):
 		s.link.kill()
 	}
-	<-s.ended
+	s.log.Debug("socket closed", "reading", <-s.ended)
 	return err
 }
 

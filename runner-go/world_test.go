@@ -15,7 +15,6 @@ import (
 type World struct {
 	runner.Actor[WorldState, Visitor]
 	diary *diary
-	inner func(w *World, ctx context.Context) error // what "do" runs
 }
 
 type WorldState struct {
@@ -35,7 +34,6 @@ type diary struct {
 	mu    sync.Mutex
 	lines []string
 	fail  map[string]error // by hook
-	gates map[string]chan struct{}
 }
 
 func (d *diary) add(format string, args ...any) {

@@ -381,3 +381,28 @@ func slicesOf[T any](n int, v T) []T {
 	}
 	return s
 }
+
+// [ERR-5] [READ-1]: while the store is away nothing is given to a runner that needs it, and callers hear of it at once.
+func TestAStoreThatIsAwayIsSaidAtOnce(t *testing.T) {
+	held := new(heldStore)
+	inHeldWorld(t, held, func(w *world) {
+		s := w.scriptedRunner()
+		a := w.calling("here", "x")
+		ref := s.begin().GetActor()
+		s.send(result(ref, expect[*wire.Call](s).ID, "\x01"))
+		wantAnswer(w, a, `{"output":1}`)
+		held.away(true)
+		r := w.act("scripted:new", "x", "[]")
+		wantEqual(w, "code", r.name(), "store.unavailable")
+		wantEqual(w, "ran", r.err()["ran"], any("no"))
+		s.quiet()
+		b := w.calling("here", "x") // its owner has no unacknowledged change
+		s.send(result(ref, expect[*wire.Call](s).ID, "\x02"))
+		wantAnswer(w, b, `{"output":2}`)
+		wantEqual(w, "readyz", w.do("GET", "/readyz", "").status, 503)
+		held.away(false)
+		wantEqual(w, "readyz", w.do("GET", "/readyz", "").status, 200)
+		w.calling("new", "x")
+		s.begin()
+	})
+}

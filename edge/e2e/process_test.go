@@ -125,34 +125,46 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts real processes and takes seconds: not with -short")
-	}
-	s := &site{t: t, address: freePort(t), data: filepath.Join(t.TempDir(), "data")}
+	s := plan(t)
 	s.startGateway()
 	s.startRunner()
 	return s
 }
 
+// plan is a site of which nothing runs yet.
+func plan(t *testing.T) *site {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts real processes and takes seconds: not with -short")
+	}
+	return &site{t: t, address: freePort(t), data: filepath.Join(t.TempDir(), "data")}
+}
+
 func (s *site) url() string { return "http://" + s.address }
 
-func (s *site) startGateway() {
+func (s *site) startGateway(flags ...string) {
 	s.t.Helper()
 	path, err := stagedoor()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.gateway = start(s.t, nil, path, "gateway", "--store", "embedded", "--data", s.data, "--listen", s.address, "--insecure")
+	args := []string{"gateway", "--store", "embedded", "--data", s.data, "--listen", s.address, "--insecure"}
+	s.gateway = start(s.t, nil, path, append(args, flags...)...)
 	s.await("the gateway to be ready", func() bool { return s.status("/readyz") == http.StatusOK })
 }
 
 func (s *site) startRunner() {
 	s.t.Helper()
+	s.startRunnerAt(s.url())
+}
+
+func (s *site) startRunnerAt(endpoint string) {
+	s.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.runner = start(s.t, []string{helperEnv + "=1", "STAGEDOOR_ENDPOINT=" + s.url()}, self)
+	s.runner = start(s.t, []string{helperEnv + "=1", "STAGEDOOR_ENDPOINT=" + endpoint}, self)
 	s.await("the runner to join", func() bool {
 		return strings.Contains(s.get("/metrics"), "\nstagedoor_links 1\n")
 	})
@@ -332,6 +344,27 @@ func TestTheRunnerAloneIsKilled(t *testing.T) {
 		if m.joined() != map[string]int{"ann": 2, "bob": 1}[m.name] {
 			t.Errorf("%s heard %d joins: onConnect ran again", m.name, m.joined())
 		}
+	}
+}
+
+// TestRunnersOverTCPAndUnixSockets reach the same gateway as those over WebSocket. [LINK-1] [FRAME-1]
+func TestRunnersOverTCPAndUnixSockets(t *testing.T) {
+	for scheme, listen := range map[string]func() string{
+		"tcp":  func() string { return "tcp://" + freePort(t) },
+		"unix": func() string { return "unix://" + filepath.Join(t.TempDir(), "runner.sock") },
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			s := plan(t)
+			endpoint := listen()
+			s.startGateway("--runner-listen", endpoint)
+			s.startRunnerAt(endpoint)
+			for want := 1; want <= 3; want++ {
+				n, err := client.Call[int](t.Context(), s.client().GetOrCreate("counter", []string{scheme}), "increment", 1)
+				if err != nil || n != want {
+					t.Fatalf("increment = %d, %v; want %d", n, err, want)
+				}
+			}
+		})
 	}
 }
 

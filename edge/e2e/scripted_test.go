@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +19,7 @@ import (
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 	"github.com/stagedoor-dev/stagedoor/gateway"
+	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
@@ -577,9 +581,10 @@ func TestLargeFramesGoAsParts(t *testing.T) {
 	})
 }
 
-// heldStore holds commits back until the test says how they end.
+// heldStore holds commits back until the test says how they end, and can be away.
 type heldStore struct {
 	store.Store
+	gone    atomic.Bool
 	mu      sync.Mutex
 	holding bool
 	held    []heldCommit
@@ -600,6 +605,24 @@ func (h *heldStore) Commit(c store.Commit, done func(error)) {
 		return
 	}
 	h.Store.Commit(c, done)
+}
+
+var errAway = errors.New("the store is away")
+
+func (h *heldStore) away(gone bool) { h.gone.Store(gone) }
+
+func (h *heldStore) Resolve(ctx context.Context, a address.Address) (store.Record, error) {
+	if h.gone.Load() {
+		return store.Record{}, errAway
+	}
+	return h.Store.Resolve(ctx, a)
+}
+
+func (h *heldStore) Ready(ctx context.Context) error {
+	if h.gone.Load() {
+		return errAway
+	}
+	return h.Store.Ready(ctx)
 }
 
 func (h *heldStore) hold() {

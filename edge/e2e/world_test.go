@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,10 +75,12 @@ func (w *world) host(cfg runner.Config, types ...runner.Definition) *hosted {
 }
 
 type hosted struct {
-	cancel  context.CancelFunc
-	done    chan error
-	ended   bool
-	err     error
+	cancel context.CancelFunc
+	done   chan error
+	ended  bool
+	err    error
+
+	mu      sync.Mutex
 	conns   []net.Conn
 	refused bool
 }
@@ -85,6 +88,8 @@ type hosted struct {
 var errCut = errors.New("cut off")
 
 func (h *hosted) keep(c net.Conn, err error) (net.Conn, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.refused {
 		if c != nil {
 			_ = c.Close()
@@ -99,6 +104,8 @@ func (h *hosted) keep(c net.Conn, err error) (net.Conn, error) {
 
 // cut ends the runner's socket; it comes back by itself unless it is refused.
 func (h *hosted) cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, c := range h.conns {
 		_ = c.Close()
 	}
@@ -107,7 +114,9 @@ func (h *hosted) cut() {
 
 // kill ends the runner for good as a crash would: its link breaks and nobody comes back.
 func (h *hosted) kill() {
+	h.mu.Lock()
 	h.refused = true
+	h.mu.Unlock()
 	h.cut()
 	_ = h.stop()
 }

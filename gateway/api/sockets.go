@@ -11,13 +11,16 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// enter and enterLink count a socket, so that Close can end it; false: the gateway is closing.
+// enter counts a session, so that Close can end it; false: the gateway is closing.
 func (h *Handler) enter(s *session.Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
 	h.sockets.Add(1)
 	h.sessions[s] = struct{}{}
-	return !h.closed
+	return true
 }
 
 func (h *Handler) leave(s *session.Session) {
@@ -27,21 +30,25 @@ func (h *Handler) leave(s *session.Session) {
 	h.sockets.Done()
 }
 
-func (h *Handler) enterLink(l *link.Link) bool {
+// track counts a link, so that Close can end it, and returns what undoes that. A link that comes when the gateway is
+// closing is sent away.
+func (h *Handler) track(l *link.Link) (undo func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		l.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		return func() {}
+	}
 	h.sockets.Add(1)
 	h.cfg.Link.Stats.Links.Add(1)
 	h.links[l] = struct{}{}
-	return !h.closed
-}
-
-func (h *Handler) leaveLink(l *link.Link) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.links, l)
-	h.cfg.Link.Stats.Links.Add(-1)
-	h.sockets.Done()
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.links, l)
+		h.cfg.Link.Stats.Links.Add(-1)
+		h.sockets.Done()
+	}
 }
 
 // CloseSessions says Goodbye to every client; they may come back elsewhere.

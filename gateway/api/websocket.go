@@ -102,11 +102,12 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *cli
 		form = session.Proto{}
 	}
 	s := session.New(h.cfg.Session, socket, form, parameter(r, "namespace", "Stagedoor-Namespace"), token(r))
-	if !h.enter(s) {
+	if h.enter(s) {
+		defer h.leave(s)
+	} else {
 		s.Goodbye(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
 		first = nil
 	}
-	defer h.leave(s)
 	socket.reader = sessionReader{s, socket.out}
 	defer socket.end(s.Ended)
 	if first == nil || s.OpenFirst(first) {
@@ -137,10 +138,7 @@ func (h *Handler) connectRunner(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := link.New(h.cfg.Link, linkSocket{socket})
-	if !h.enterLink(l) {
-		l.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
-	}
-	defer h.leaveLink(l)
+	defer h.track(l)()
 	socket.reader = linkReader{l}
 	defer l.Ended()
 	h.read(conn)
@@ -148,12 +146,7 @@ func (h *Handler) connectRunner(w http.ResponseWriter, r *http.Request) {
 
 // ServeRunner runs a runner link on a byte stream until it ends. It owns conn.
 func (h *Handler) ServeRunner(conn net.Conn) {
-	link.ServeStream(h.cfg.Link, conn, func(l *link.Link) func() {
-		if !h.enterLink(l) {
-			l.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
-		}
-		return func() { h.leaveLink(l) }
-	})
+	link.ServeStream(h.cfg.Link, conn, h.track)
 }
 
 // upgrade takes the connection over. Without queue, writes go straight to it: a runner link has its own order.

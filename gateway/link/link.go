@@ -41,6 +41,8 @@ type Host interface {
 	Joined(*Link)
 	// Leaving says that the runner wants its actors stopped before the deadline [LINK-10].
 	Leaving(l *Link, within time.Duration)
+	// Ending says that the link takes no more actors; those it has are about to be told.
+	Ending(*Link)
 	// Gone says that a joined link has ended and each of its actors has been told.
 	Gone(*Link)
 }
@@ -272,6 +274,9 @@ func (l *Link) Ended() {
 	l.signal()
 	<-l.stopped // behind the farewell, if there is one
 	_ = l.socket.Close()
+	if l.admitted {
+		l.cfg.Host.Ending(l) // before its actors look for another place
+	}
 	for _, b := range lost {
 		b.actor.Lost(l.unwritten(b))
 	}

@@ -107,6 +107,10 @@ func (l *Link) receivePart(f wire.Frame) error {
 		return l.malformed(f, err)
 	}
 	a := l.parts[p.Actor]
+	if p.Actor != 0 && l.actor(p.Actor) == nil {
+		delete(l.parts, p.Actor) // they may have crossed a stop [LINK-9]
+		return nil
+	}
 	if a == nil {
 		a = new(wire.Assembler)
 		l.parts[p.Actor] = a
@@ -138,11 +142,11 @@ func (l *Link) dispatch(f wire.Frame) error {
 	}
 	switch f.Kind {
 	case wire.RunnerCallResult:
-		return toActor(l, f, &l.result)
+		return toActor(l, f, &l.result, &l.result.Actor)
 	case wire.RunnerCommit:
-		return toActor(l, f, &l.commit)
+		return toActor(l, f, &l.commit, &l.commit.Actor)
 	case wire.RunnerEmit:
-		return toActor(l, f, &l.emit)
+		return toActor(l, f, &l.emit, &l.emit.Actor)
 	}
 	msg, err := wire.DecodeRunner(f)
 	if err != nil {
@@ -176,17 +180,17 @@ func (l *Link) dispatch(f wire.Frame) error {
 		*runnerv1alpha1.ConnectionOpen, *runnerv1alpha1.Principal, *wire.Call, *wire.CommitResult:
 		l.unsupported(f) // a kind that only a gateway sends
 	default:
-		l.deliver(wire.ActorRef(f.Body), msg)
+		l.deliver(wire.NumberAt(f.Body, 1), msg) // field 1 of every message about an actor
 	}
 	return nil
 }
 
-// toActor decodes a hot message into the link's own copy and delivers it: no allocation.
-func toActor[M interface{ Unmarshal([]byte) error }](l *Link, f wire.Frame, m M) error {
+// toActor decodes a hot message into the link's own copy and delivers it: no allocation. ref is the message's own field.
+func toActor[M interface{ Unmarshal([]byte) error }](l *Link, f wire.Frame, m M, ref *uint64) error {
 	if err := m.Unmarshal(f.Body); err != nil {
 		return l.malformed(f, err)
 	}
-	l.deliver(wire.ActorRef(f.Body), m)
+	l.deliver(*ref, m)
 	return nil
 }
 

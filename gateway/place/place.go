@@ -169,6 +169,15 @@ func (p *Placer) Joined(l *link.Link) {
 		"instance", hello.GetInstance(), "version", hello.GetRunnerVersion(), "types", typeNames(r.types))
 }
 
+// Ending implements link.Host.
+func (p *Placer) Ending(l *link.Link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.runners[l]; r != nil {
+		r.ready = false
+	}
+}
+
 // Gone implements link.Host.
 func (p *Placer) Gone(l *link.Link) {
 	p.mu.Lock()

@@ -38,6 +38,7 @@ type Connection struct {
 
 	// Guarded by the actor's lock.
 	phase    connPhase
+	attempt  int    // opens that came back not_run
 	ref      uint64 // in the runner's session
 	state    []byte
 	hasState bool
@@ -217,7 +218,8 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 	switch {
 	case m.Error != nil:
 		inc.detach(c)
-		if m.NotRun {
+		if m.NotRun && c.attempt < maxAttempts {
+			c.attempt++
 			c.forgetState()
 			a.admitLocked(c)
 			return

@@ -27,7 +27,7 @@ func (r *Room) join(_ context.Context, p JoinParams) (Member, error) {
 	if p.Name == "" {
 		return Member{}, runner.Reject("say who you are")
 	}
-	return Member{Name: p.Name}, nil
+	return Member(p), nil
 }
 
 func (r *Room) connected(_ context.Context, conn *runner.Conn[Member]) error {
@@ -115,7 +115,7 @@ func Example() {
 			if _, err := runnertest.Call[int](ada, "say", "hello"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(31 * time.Second)
+			<-time.After(31 * time.Second)
 			if lobby.Awake() {
 				t.Error("the lobby is still awake")
 			}

@@ -208,14 +208,14 @@ func TestIdleActorsSleepInVirtualTime(t *testing.T) {
 			call[int](t, a, "wakes")
 			all = append(all, a)
 		}
-		time.Sleep(29 * time.Second)
+		<-time.After(29 * time.Second)
 		synctest.Wait()
 		for _, a := range all {
 			if !a.Awake() {
 				t.Fatalf("%s sleeps too early", a)
 			}
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		for _, a := range all {
 			if a.Awake() {

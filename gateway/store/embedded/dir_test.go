@@ -168,7 +168,7 @@ func TestReopenKeepsEverythingButLeases(t *testing.T) {
 		t.Errorf("acquired %+v (%v)", a, err)
 	}
 	if _, err := s.Lease(ctx, "r"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("the lease of the earlier process: %v", err)
+		t.Errorf("the lease of the earlier process: %v", err) // [LEASE-0]
 	}
 }
 

@@ -18,7 +18,7 @@ var commitTests = map[string]func(*harness){
 	"every class that is supported can be had":        testClasses,
 	"queued commits apply in order, answered once":    testQueued,
 	"connections are added and removed once":          testConnections,
-	"a commit changes all it names in the same step":  testWholeCommit,
+	"a commit changes all it names in the same step":  testWholeCommit, // [STORE-1]
 	"a commit before the first acquire has no effect": testUnowned,
 }
 

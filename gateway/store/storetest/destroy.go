@@ -8,9 +8,9 @@ import (
 )
 
 var destroyTests = map[string]func(*harness){
-	"a commit destroys everything":            func(h *harness) { testDestroy(h, destroyByCommit) },
+	"a commit destroys everything":            func(h *harness) { testDestroy(h, destroyByCommit) }, // [COMMIT-6]
 	"destroy from outside removes everything": func(h *harness) { testDestroy(h, destroyFromOutside) },
-	"destroying makes no later version":       testNoLaterVersion,
+	"destroying makes no later version":       testNoLaterVersion, // [COMMIT-6]
 	"a fresh actor can be destroyed":          testDestroyFresh,
 }
 

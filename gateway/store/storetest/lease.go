@@ -8,7 +8,7 @@ import (
 
 var leaseTests = map[string]func(*harness){
 	"a lease is granted, renewed and runs out": testLease,
-	"one session at a time":                    testLeaseHeld,
+	"one session at a time":                    testLeaseHeld, // [LEASE-5]
 	"live leases are listed by kind and id":    testLive,
 	"malformed leases are refused":             testLeaseInvalid,
 }

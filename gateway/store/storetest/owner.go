@@ -9,7 +9,7 @@ import (
 
 var ownerTests = map[string]func(*harness){
 	"acquire raises the generation and sets a nonce": testAcquire,
-	"generations rise though the clock falls":        testGenerations,
+	"generations rise though the clock falls":        testGenerations, // [FENCE-2]
 	"acquire compares if asked to":                   testAcquireCompares,
 	"an earlier owner is fenced from everything":     testFenced,
 	"the nonce fences alone":                         testNonce,

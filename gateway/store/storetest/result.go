@@ -6,8 +6,8 @@ import (
 
 // What the limits do to results is in limit.go.
 var resultTests = map[string]func(*harness){
-	"a result is kept with its commit":       testResultKept,
-	"an open call is in doubt until it ends": testCallInDoubt,
+	"a result is kept with its commit":       testResultKept,  // [ONCE-1]
+	"an open call is in doubt until it ends": testCallInDoubt, // [ONCE-1]
 	"keys are any bytes, of one actor":       testResultKeys,
 }
 

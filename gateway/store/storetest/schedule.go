@@ -10,13 +10,13 @@ import (
 )
 
 var scheduleTests = map[string]func(*harness){
-	"a fire is claimed when due, never early":     testDue,
-	"a claim hides, counts, and runs out":         testClaim,
+	"a fire is claimed when due, never early":     testDue,   // [ALARM-1]
+	"a claim hides, counts, and runs out":         testClaim, // [ALARM-1] [ALARM-6]
 	"fires are claimed in due order up to limit":  testClaimOrder,
 	"a claim is extended while its fire stands":   testExtend,
 	"finished consumes or moves on its own fire":  testFinished,
 	"setting and canceling count fires":           testSetCancel,
-	"a delay counts from the store's clock":       testAfter,
+	"a delay counts from the store's clock":       testAfter, // [ALARM-7]
 	"a commit marks open fires in doubt":          testFireInDoubt,
 	"partitions do not see each other's fires":    testClaimPartition,
 	"malformed claims are refused":                testClaimInvalid,
