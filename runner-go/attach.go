@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"crypto/sha256"
-
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -84,7 +82,9 @@ func (in *instance) answerOpen(t *turn, report *runnerv1alpha1.ConnectionState, 
 // runGone is the turn of a connection that has left, by its client's or the actor's will, or before this start. It is
 // onDisconnect's one chance: its failure changes nothing.
 func (in *instance) runGone(t *turn) {
-	if t.conn == nil {
+	if t.gone != nil {
+		t.conn = in.goneConnection(t.gone)
+	} else if t.conn == nil {
 		t.conn = in.byRef[t.connRef]
 	}
 	conn := t.conn
@@ -116,9 +116,8 @@ func (in *instance) disconnected(t *turn, conn *connection) {
 func (in *instance) goneConnection(m *runnerv1alpha1.GoneConnection) *connection {
 	c := in.self.newConnection()
 	c.id, c.params = m.ConnectionId, m.Params
-	if m.State != nil && c.outer.decode(m.State) != nil {
-		in.log().Warn("the state of a connection that has left cannot be decoded", "connection", m.ConnectionId)
+	if err := guard(func() error { return c.restoreState(m.State) }); err != nil {
+		in.log().Warn("a connection that has left comes without its state", "error", err)
 	}
-	c.sum = sha256.Sum256(m.State)
 	return c
 }

@@ -233,7 +233,7 @@ func (s *session) onCall(m *wire.Call) {
 		s.notHere(m.Actor, m.ID)
 		return
 	}
-	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, args: bytes.Clone(m.Args), deadline: after(m.DeadlineMs)}
+	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, args: bytes.Clone(m.Args), deadline: after(m.DeadlineMs), oneway: m.Oneway}
 	if t.action = in.def.actions[string(m.Action)]; t.action == nil {
 		t.name = string(m.Action)
 	}

@@ -73,6 +73,9 @@ func (t *turn) settle(err error, out []byte) error {
 		err = t.failed
 	}
 	if t.kind == turnCall {
+		if t.oneway {
+			out = nil
+		}
 		t.result = wire.CallResult{Actor: in.ref, ID: t.id, Output: out, HasOutput: out != nil}
 		if limit := in.sess.limits.MaxOutput; err == nil && len(out) > limit {
 			err = sdkError(wire.ActionResultTooLarge.Newf("The result of %s has %d bytes, at most %d are allowed.", t.action.name, len(out), limit))
@@ -138,6 +141,10 @@ func (in *instance) flush(state record, broken *wire.Error, outputs bool) bool {
 		}
 		g.state = state
 	}
+	if g != nil && g.size() > in.sess.limits.MaxCommit {
+		in.crash(wire.StateTooLarge.Newf("The turn's changes have more than %d bytes; they were not kept.", in.sess.limits.MaxCommit))
+		return false
+	}
 	var held []wire.Message
 	if outputs {
 		held = in.held
@@ -197,11 +204,17 @@ func (in *instance) wait(g *group) {
 }
 
 func (g *group) fits(more *group, l wire.Limits) bool {
-	if len(more.kv) == 0 {
-		return true // the states replace each other
+	size := g.size() + more.size()
+	if more.state.bytes != nil {
+		size -= len(g.state.bytes) // one replaces the other
 	}
-	return len(g.kv)+len(more.kv) <= l.MaxKVOperations && g.kvBytes+more.kvBytes <= l.MaxKVBatch &&
-		max(len(g.state.bytes), len(more.state.bytes))+g.kvBytes+more.kvBytes+64*(len(g.kv)+len(more.kv)) <= l.MaxCommit
+	return len(g.kv)+len(more.kv) <= l.MaxKVOperations && g.kvBytes+more.kvBytes <= l.MaxKVBatch && size <= l.MaxCommit
+}
+
+// size is at least that of the encoded changes, if connection ids are no longer than what gateways give.
+func (g *group) size() int {
+	const overhead, connection = 16, 80
+	return len(g.state.bytes) + g.kvBytes + overhead*(1+len(g.kv)) + connection*(len(g.added)+len(g.removed))
 }
 
 func (g *group) add(more *group) {

@@ -102,7 +102,7 @@ func (s *session) serve(ctx context.Context, drain time.Duration, welcome func(*
 	case err := <-s.ended:
 		return s.why(err)
 	case <-timeout.C:
-		return s.abort(fmt.Errorf("no Welcome within %v", handshakeTimeout))
+		return s.why(s.abort(fmt.Errorf("no Welcome within %v", handshakeTimeout)))
 	case <-ctx.Done():
 		return s.abort(nil)
 	}
@@ -155,7 +155,7 @@ func (s *session) why(err error) error {
 	if s.goodbye != nil {
 		return s.goodbye
 	}
-	return fmt.Errorf("link lost: %w", err)
+	return fmt.Errorf("no link: %w", err)
 }
 
 func (s *session) bye(code *wire.Code, reconnect commonv1alpha1.Reconnect) {

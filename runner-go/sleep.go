@@ -48,14 +48,20 @@ func (a *Actor[S, C]) KeepAwake() (release func()) {
 }
 
 // WaitUntil runs fn in a goroutine of its own and keeps the actor awake until it returns. A stop waits for it within its
-// grace. fn reaches the actor through Do; its context ends with the actor. Its error is logged.
+// grace. fn reaches the actor through Do; its context ends with the actor. Its error is logged. If the actor has stopped, fn
+// does not run.
 func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
 	in := a.in
 	release := a.KeepAwake()
 	in.mu.Lock()
-	ctx := in.side().living
+	over, ctx := in.over, in.side().living
+	if !over {
+		in.sess.workers.Add(1) // under the lock: nobody waits for workers before their actors have ended
+	}
 	in.mu.Unlock()
-	in.sess.workers.Add(1)
+	if over {
+		return
+	}
 	go func() {
 		defer in.sess.workers.Done()
 		defer release()

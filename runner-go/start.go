@@ -57,7 +57,7 @@ func (in *instance) arrived() {
 		return
 	}
 	for _, gone := range s.msg.GoneConnections {
-		in.enqueue(&turn{in: in, kind: turnGone, conn: in.goneConnection(gone)})
+		in.enqueue(&turn{in: in, kind: turnGone, gone: gone})
 	}
 }
 
@@ -79,7 +79,7 @@ func (in *instance) runStart(t *turn) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.over {
+	if in.over || in.crashed != nil {
 		return
 	}
 	if err != nil {

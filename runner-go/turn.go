@@ -27,7 +27,10 @@ type turn struct {
 	connRef   uint64
 	principal *Principal
 
+	oneway bool // nobody gets the output
+
 	conn  *connection // turnGone; turnCall and turnOpen while they run
+	gone  *runnerv1alpha1.GoneConnection
 	open  *runnerv1alpha1.ConnectionOpen
 	start *starting
 	nonce uint64 // turnFence

@@ -41,3 +41,19 @@ func TestTheCommandDiesWithItsSupervisor(t *testing.T) {
 	}
 	out.expectSilence()
 }
+
+// What the command has started dies too: `go run` is such a command.
+func TestWhatTheCommandStartedDiesWithTheSupervisorToo(t *testing.T) {
+	out := newOutput(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=supervises>starts>ignores")
+	cmd.Stdout = out.write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.expect("supervises")
+	out.expectBoth("starts", "ignores")
+	kill(t, cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait() // it was killed
+	out.expectSilence()
+}

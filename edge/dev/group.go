@@ -3,8 +3,10 @@
 package dev
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 )
@@ -25,7 +27,31 @@ func (g *group) run(cmd *exec.Cmd) error {
 	if err := g.start(cmd); err != nil {
 		return err
 	}
+	defer watch(cmd.Process.Pid)()
 	return reap(cmd, g.kill)
+}
+
+// watch starts a small process that kills the group when we are gone: Pdeathsig reaches the command, not what the command
+// has started (`go run` a program of the user's, say). It reads a pipe whose other end only we hold, and so wakes when the
+// kernel closes it. Where there is no shell, the command alone is taken along. It returns what ends the watch.
+func watch(leader int) (done func()) {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return func() {}
+	}
+	defer ours.Close()
+	watcher := exec.Command("/bin/sh", "-c", `read -r _; kill -s KILL -- "-$1"`, "sh", strconv.Itoa(leader))
+	watcher.Stdin = ours
+	watcher.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := watcher.Start(); err != nil {
+		_ = theirs.Close()
+		return func() {}
+	}
+	return func() {
+		_ = watcher.Process.Kill() // before the pipe closes: the group's number means nothing any more
+		_ = watcher.Wait()
+		_ = theirs.Close()
+	}
 }
 
 // kill ends the group for good: its number means nothing afterwards.

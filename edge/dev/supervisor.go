@@ -4,8 +4,8 @@
 //
 // The command gets a process group of its own, so that Ctrl-C in the terminal reaches the gateway alone, which then drains
 // its actors through the runner before it stops it. When the command dies it is started again, after a growing pause.
-// It does not outlive us: at the end its whole group is killed, and on Linux the kernel kills the command itself if we are
-// killed first. Output passes through unchanged. edge/cli makes one Supervisor and runs it once; Kill is safe to call at
+// It does not outlive us: at the end its whole group is killed, and so it is if we are killed first, the command by the
+// kernel (on Linux) and what it has started by a watcher. Output passes through unchanged. edge/cli makes one Supervisor and runs it once; Kill is safe to call at
 // any time.
 package dev
 

@@ -3,6 +3,7 @@ package runnertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,8 +88,49 @@ func (r *Room) Close(context.Context) (runner.None, error) {
 	return runner.None{}, nil
 }
 
+func (r *Room) opened(_ context.Context, input string) (RoomState, error) {
+	if input == "refuse" {
+		return RoomState{}, runner.UserError{Code: "closed", Message: "Not today."}
+	}
+	return RoomState{}, nil
+}
+
+func (r *Room) Block(ctx context.Context) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func (r *Room) Fill(ctx context.Context, n int) (int, error) {
+	for i := range n {
+		if err := r.KV().PutText(fmt.Sprintf("key-%03d", i), "v"); err != nil {
+			return 0, err
+		}
+	}
+	entries, err := r.KV().List(ctx, runner.ListOptions{Prefix: []byte("key-")})
+	return len(entries), err
+}
+
+func (r *Room) Clear(_ context.Context, from, until string) (runner.None, error) {
+	return runner.None{}, r.KV().DeleteRange([]byte(from), []byte(until))
+}
+
+func (r *Room) Forget(_ context.Context, key string) (runner.None, error) {
+	return runner.None{}, r.KV().DeleteText(key)
+}
+
+func (r *Room) Read(ctx context.Context, key string) (string, error) {
+	v, _, err := r.KV().GetText(ctx, key)
+	return v, err
+}
+
 func room() *runner.Type[Room] {
 	t := runner.Define[Room]("room", runner.WithSleepAfter(30*time.Second))
+	runner.CreateState(t, (*Room).opened)
+	runner.Action0(t, "block", (*Room).Block)
+	runner.Action1(t, "fill", (*Room).Fill)
+	runner.Action2(t, "clear", (*Room).Clear)
+	runner.Action1(t, "forget", (*Room).Forget)
+	runner.Action1(t, "read", (*Room).Read)
 	runner.OnWake(t, func(r *Room, _ context.Context) error { r.wakes++; return nil })
 	runner.CreateConnState(t, (*Room).join)
 	runner.OnConnect(t, (*Room).connected)

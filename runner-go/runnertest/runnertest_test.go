@@ -1,15 +1,18 @@
 package runnertest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	runner "github.com/stagedoor-dev/stagedoor/runner-go"
 	"github.com/stagedoor-dev/stagedoor/runner-go/runnertest"
 )
 
@@ -196,6 +199,113 @@ func TestADestroyedActorStartsAnew(t *testing.T) {
 		if a.Exists() {
 			t.Error("exists after Destroy")
 		}
+	})
+}
+
+func TestACallersContextCancelsItsCall(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("lobby")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		_, err := runnertest.CallContext[int](ctx, a, "block")
+		if code := runnertest.CodeOf(err); code != "action.timed_out" {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		if _, err := runnertest.CallContext[int](ctx, a, "block"); runnertest.CodeOf(err) != "action.canceled" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestACrashLeavesCallsWithAnUnknownOutcome(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("lobby")
+		call[int](t, a, "wakes")
+		time.AfterFunc(10*time.Millisecond, a.Crash)
+		_, err := runnertest.Call[int](a, "block")
+		var failure *runnertest.Error
+		if !errors.As(err, &failure) || failure.Code != "action.outcome_unknown" || failure.Ran != "maybe" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestKVPagesRangesAndLargeValues(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("lobby")
+		if n := call[int](t, a, "fill", 250); n != 250 {
+			t.Errorf("%d entries in the turn that wrote them", n)
+		}
+		if n := call[int](t, a, "fill", 0); n != 250 {
+			t.Errorf("%d entries read back", n)
+		}
+		if n := len(a.KV()); n != 250 {
+			t.Errorf("%d entries stored", n)
+		}
+		call[runner.None](t, a, "clear", "key-1", "key-2")
+		if n := len(a.KV()); n != 150 {
+			t.Errorf("%d entries left", n)
+		}
+		call[runner.None](t, a, "forget", "key-000")
+		if _, ok := a.KVText("key-000"); ok {
+			t.Error("a deleted key is there")
+		}
+		big := strings.Repeat("x", 300_000)
+		if v := call[string](t, a, "note", "big", big); v != big {
+			t.Errorf("%d bytes came back", len(v))
+		}
+		a.Sleep()
+		if v := call[string](t, a, "read", "big"); v != big {
+			t.Errorf("%d bytes came back after a sleep", len(v))
+		}
+	})
+}
+
+func TestAStartThatFailsTellsItsCause(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("closed").WithInput("refuse")
+		_, err := runnertest.Call[int](a, "wakes")
+		var failure *runnertest.Error
+		if !errors.As(err, &failure) || failure.Code != "actor.start_failed" || !strings.Contains(failure.Message, "user.closed") {
+			t.Fatalf("got %v", err)
+		}
+		if a.Exists() {
+			t.Error("a first start that failed left an actor")
+		}
+		if err := a.WithInput("fine").Wake(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNextWaitsForTheNextEvent(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("lobby")
+		ada := connect(t, a, "ada")
+		if e := ada.Next(); e.String() != "welcome(0)" {
+			t.Errorf("got %s", e)
+		}
+		time.AfterFunc(10*time.Millisecond, func() { _, _ = runnertest.Call[int](ada, "say", "later") })
+		if e := ada.Next(); e.String() != `message("ada", "later")` {
+			t.Errorf("got %s", e)
+		}
+	})
+}
+
+func TestConnectionsHearWhatTheySubscribedTo(t *testing.T) {
+	bothTimes(t, func(t *testing.T) {
+		a := runnertest.New(t, room()).Actor("lobby")
+		ada, err := a.Connect(JoinParams{Name: "ada"}, "left")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bob := connect(t, a, "bob")
+		call[int](t, bob, "say", "hi")
+		bob.Close()
+		call[int](t, a, "wakes")
+		wantEvents(t, ada, `welcome(0)`, `left("bob")`)
 	})
 }
 
