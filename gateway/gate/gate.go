@@ -17,6 +17,7 @@ var (
 // Limits bound what a gate holds.
 type Limits struct {
 	GroupOutputs int // outputs of one group
+	GroupBytes   int // of these outputs together
 	HeldBytes    int // of a group and all behind it
 }
 
@@ -26,7 +27,8 @@ type Gate[T any] struct {
 	missing int  // outputs that its group still lacks
 	group   []T
 	behind  []T
-	bytes   int
+	bytes   int // held, the commit included
+	outputs int // bytes of the group's outputs
 }
 
 // Open begins a flush group of a commit with that many outputs [GATE-2].
@@ -54,6 +56,9 @@ func (g *Gate[T]) Hold(frame T, size int, output bool, l Limits) error {
 		return ErrTooMuch
 	}
 	if output && g.missing > 0 {
+		if g.outputs += size; g.outputs > l.GroupBytes {
+			return ErrTooMuch
+		}
 		g.missing--
 		g.group = append(g.group, frame)
 		return nil

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var roomy = Limits{GroupOutputs: 100, HeldBytes: 1 << 20}
+var roomy = Limits{GroupOutputs: 100, GroupBytes: 1 << 20, HeldBytes: 1 << 20}
 
 // [GATE-1] [GATE-2]: whatever a runner sends and whenever the store answers, frames leave in the order they came, and none
 // leaves while a commit before it is unanswered.
@@ -98,10 +98,11 @@ func TestOutputsOfAGroupComeBeforeWhatStandsBehindIt(t *testing.T) {
 
 // [GATE-4]
 func TestAGateHoldsNoMoreThanItMay(t *testing.T) {
-	limits := Limits{GroupOutputs: 2, HeldBytes: 100}
+	limits := Limits{GroupOutputs: 2, GroupBytes: 50, HeldBytes: 100}
 	for name, hold := range map[string]func(g *Gate[int]) error{
 		"outputs of a group": func(g *Gate[int]) error { return g.Open(3, 0, limits) },
 		"bytes of a commit":  func(g *Gate[int]) error { return g.Open(0, 101, limits) },
+		"bytes of outputs":   func(g *Gate[int]) error { _ = g.Open(1, 0, limits); return g.Hold(1, 51, true, limits) },
 		"bytes of a group":   func(g *Gate[int]) error { _ = g.Open(1, 60, limits); return g.Hold(1, 41, true, limits) },
 		"bytes behind one":   func(g *Gate[int]) error { _ = g.Open(0, 60, limits); return g.Hold(1, 41, false, limits) },
 	} {

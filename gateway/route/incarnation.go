@@ -107,7 +107,7 @@ func (inc *incarnation) Malformed(err error) {
 
 func (inc *incarnation) gateLimits() gate.Limits {
 	l := inc.actor.router.cfg.Limits
-	return gate.Limits{GroupOutputs: l.MaxGroupOutputs, HeldBytes: l.MaxHeldBytes}
+	return gate.Limits{GroupOutputs: l.MaxGroupOutputs, GroupBytes: l.MaxGroupBytes, HeldBytes: l.MaxHeldBytes}
 }
 
 // keep copies what is only valid during Receive, and tells how much it holds and whether it is an output [GATE-1].
