@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"iter"
@@ -216,7 +215,7 @@ func (c *connection) stateReport() (*runnerv1alpha1.ConnectionState, error) {
 		return nil, fmt.Errorf("encode the state of connection %s: %w", c.id, err)
 	}
 	sum := sha256.Sum256(b)
-	if bytes.Equal(sum[:], c.sum[:]) {
+	if sum == c.sum {
 		return nil, nil
 	}
 	if limit := c.in.sess.limits.MaxConnectionState; len(b) > limit {

@@ -157,6 +157,30 @@ func TestDisconnectIsAnOutputAndOnDisconnectFollowsIt(t *testing.T) {
 	})
 }
 
+func TestTheLastTurnsDisconnectsRunOnDisconnectWithinIt(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d := &diary{}
+		p := newStage(t, defineWorld(d, script{"onSleep": func(w *World, _ context.Context) (any, error) {
+			for c := range w.Conns() {
+				c.Disconnect("closing time")
+			}
+			return nil, nil
+		}})).welcome()
+		ref := p.created("world")
+		p.attached(ref, 2, 11, "ada")
+		p.stop(ref, toSleep)
+		if c := p.commit(3, 1); !slices.Equal(c.ConnectionsRemoved, []string{"c11"}) {
+			t.Errorf("changes %v", c)
+		}
+		expect[*runnerv1alpha1.ConnectionClose](p)
+		p.ack(ref, 3)
+		p.stopped(ref, slept)
+		if got := d.text(); !strings.HasSuffix(got, "onSleep left:c11:ada") {
+			t.Errorf("diary %s", got)
+		}
+	})
+}
+
 func TestConnectionStateIsSentWhenItChanged(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{

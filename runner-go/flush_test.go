@@ -213,6 +213,25 @@ func TestAGroupHoldsNoMoreThanTheGatewayTakes(t *testing.T) {
 	})
 }
 
+func TestWhatAccumulatesIsNoLargerAGroup(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p := newStage(t, defineWorld(&diary{}, nil)).welcome(func(m *runnerv1alpha1.Welcome) { m.Limits.MaxGroupOutputs = 3 })
+		ref := p.created("world")
+		p.call(ref, 1, "set", 1)
+		p.commit(2, 1)
+		result[int](p, 1)
+		for id := range uint64(5) {
+			p.call(ref, id+2, "set", id+2)
+		}
+		synctest.Wait()
+		p.ack(ref, 2)
+		p.commit(3, 3)
+		for id := range uint64(5) {
+			result[int](p, id+2)
+		}
+	})
+}
+
 func TestAGroupFitsItsBytesWithTheCommitCounted(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{"burst": func(w *World, _ context.Context) (any, error) {

@@ -31,15 +31,15 @@ type peer struct {
 	t       *testing.T
 	conn    net.Conn
 	frames  chan wire.Frame
-	mute    atomic.Bool // pings are not answered
-	hold    sync.Mutex  // held by a test: nothing is read
+	mute    atomic.Bool   // pings are not answered
+	hold    chan struct{} // full: nothing is read
 	parts   map[uint64]*wire.Assembler
 	nparts  int
 	nextRef uint64
 }
 
 func newPeer(t *testing.T, conn net.Conn) *peer {
-	p := &peer{t: t, conn: conn, frames: make(chan wire.Frame, 1<<16), parts: map[uint64]*wire.Assembler{}, nextRef: 100}
+	p := &peer{t: t, conn: conn, frames: make(chan wire.Frame, 1<<16), parts: map[uint64]*wire.Assembler{}, nextRef: 100, hold: make(chan struct{}, 1)}
 	go p.read()
 	return p
 }
@@ -51,8 +51,8 @@ func (p *peer) read() {
 		if _, err := io.ReadFull(p.conn, header); err != nil {
 			return
 		}
-		p.hold.Lock()
-		p.hold.Unlock() //nolint:staticcheck // a gate, not a section
+		p.hold <- struct{}{}
+		<-p.hold
 		body := make([]byte, int(header[0])<<24|int(header[1])<<16|int(header[2])<<8|int(header[3]))
 		if _, err := io.ReadFull(p.conn, body); err != nil {
 			return

@@ -132,7 +132,7 @@ func (s *session) serve(ctx context.Context, drain time.Duration, welcome func(*
 		case <-s.emptied:
 			d.empty()
 		case <-d.over():
-			s.bye(wire.ActorStopping, commonv1alpha1.Reconnect_RECONNECT_UNSPECIFIED)
+			s.bye(wire.RunnerDraining, commonv1alpha1.Reconnect_RECONNECT_UNSPECIFIED)
 			return s.abort(nil)
 		}
 	}
@@ -221,7 +221,7 @@ func (d *drainer) start() {
 	d.sess.log.Info("draining", "timeout", d.timeout)
 	d.end = time.NewTimer(d.timeout)
 	d.sess.link.push(&d.sess.link.base, wire.Runner(&runnerv1alpha1.Drain{
-		DeadlineMs: uint32(d.timeout.Milliseconds()), Code: wire.ActorStopping.Group + "." + wire.ActorStopping.Code,
+		DeadlineMs: uint32(d.timeout.Milliseconds()), Code: wire.RunnerDraining.Group + "." + wire.RunnerDraining.Code,
 	}))
 	d.empty()
 }

@@ -78,7 +78,7 @@ func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
 // rest is called with the lock held when a turn or a hold has ended: if nothing else is to do, the wait for sleep begins.
 // The timer is not touched by turns: when it fires, it looks how long the rest has been.
 func (in *instance) rest() {
-	if in.over || in.stop != nil || !in.ready || in.working || in.holds > 0 {
+	if in.over || in.stop != nil || !in.ready || in.working {
 		return
 	}
 	in.restedAt = time.Now()

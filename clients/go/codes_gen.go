@@ -120,6 +120,8 @@ const (
 	CodeRunnerInvalidFrame = "runner.invalid_frame"
 	// CodeRunnerInvalidReport: The runner sent a message that the protocol does not allow.
 	CodeRunnerInvalidReport = "runner.invalid_report"
+	// CodeRunnerDraining: The runner is shutting down.
+	CodeRunnerDraining = "runner.draining"
 	// CodeRunnerReplaced: Another link of the same runner instance took over.
 	CodeRunnerReplaced = "runner.replaced"
 	// CodeRunnerPingTimedOut: The peer stopped answering.

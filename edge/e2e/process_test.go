@@ -43,6 +43,7 @@ var stagedoor = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtIn.Store(&dir)
 	path := filepath.Join(dir, "stagedoor")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput()
 	if err != nil {
@@ -50,6 +51,15 @@ var stagedoor = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// removeBuilt removes the binary again, if it was built.
+func removeBuilt() {
+	if built := builtIn.Load(); built != nil {
+		_ = os.RemoveAll(*built)
+	}
+}
+
+var builtIn atomic.Pointer[string] // the directory of the binary
 
 // process is a real process whose output goes to the test's log when it ends badly.
 type process struct {

@@ -62,6 +62,7 @@ var (
 	RunnerDurabilityUnsupported = &Code{Group: "runner", Code: "durability_unsupported", Status: 400, Retryable: false, Ran: RanUnspecified, From: FromGateway, Text: "The store cannot give the durability class that an actor type asks for."}
 	RunnerInvalidFrame          = &Code{Group: "runner", Code: "invalid_frame", Status: 400, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The runner sent a frame that could not be decoded."}
 	RunnerInvalidReport         = &Code{Group: "runner", Code: "invalid_report", Status: 500, Retryable: true, Ran: RanMaybe, From: FromGateway, Text: "The runner sent a message that the protocol does not allow."}
+	RunnerDraining              = &Code{Group: "runner", Code: "draining", Status: 503, Retryable: true, Ran: RanNo, From: FromRunner, Text: "The runner is shutting down."}
 	RunnerReplaced              = &Code{Group: "runner", Code: "replaced", Status: 409, Retryable: false, Ran: RanUnspecified, From: FromGateway, Text: "Another link of the same runner instance took over."}
 	RunnerPingTimedOut          = &Code{Group: "runner", Code: "ping_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromRunner, Text: "The peer stopped answering."}
 	RunnerHelloTimedOut         = &Code{Group: "runner", Code: "hello_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The runner sent no Hello in time."}
@@ -134,6 +135,7 @@ var registry = map[string]*Code{
 	"runner.durability_unsupported":  RunnerDurabilityUnsupported,
 	"runner.invalid_frame":           RunnerInvalidFrame,
 	"runner.invalid_report":          RunnerInvalidReport,
+	"runner.draining":                RunnerDraining,
 	"runner.replaced":                RunnerReplaced,
 	"runner.ping_timed_out":          RunnerPingTimedOut,
 	"runner.hello_timed_out":         RunnerHelloTimedOut,

@@ -90,6 +90,7 @@ func (l Limits) Runner() *runnerv1alpha1.Limits {
 		MaxReadsPerActor:   uint32(l.MaxReadsPerActor),
 		MaxGroupOutputs:    uint32(l.MaxGroupOutputs),
 		MaxGroupBytes:      uint32(l.MaxGroupBytes),
+		MaxHeldBytes:       uint32(l.MaxHeldBytes),
 	}
 }
 

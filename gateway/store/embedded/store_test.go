@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -32,6 +34,16 @@ func TestSuiteOnDisk(t *testing.T) {
 	root, n := t.TempDir(), 0
 	storetest.Run(t, func(t *testing.T, clock *storetest.Clock, limits store.Limits) store.Store {
 		n++
-		return mustOpen(t, Options{Dir: fmt.Sprintf("%s/%d", root, n), Limits: limits, Now: clock.Now})
+		dir := fmt.Sprintf("%s/%d", root, n)
+		return &disposable{mustOpen(t, Options{Dir: dir, Limits: limits, Now: clock.Now}), dir}
 	})
 }
+
+// disposable removes its directory when it is closed: the walks against the model open thousands, each with a log file of
+// tens of megabytes laid out in advance.
+type disposable struct {
+	*Store
+	dir string
+}
+
+func (d *disposable) Close() error { return errors.Join(d.Store.Close(), os.RemoveAll(d.dir)) }

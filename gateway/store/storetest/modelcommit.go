@@ -47,11 +47,11 @@ func (m *Model) commit(c *store.Commit) error {
 	if err := m.apply(next, c); err != nil {
 		return err
 	}
-	if n := next.storage(); n > m.limits.Storage && n > a.storage() {
-		return store.ErrQuota
-	}
 	if n := len(next.schedules); n > m.limits.Schedules && n > len(a.schedules) {
 		return store.ErrTooLarge
+	}
+	if n := next.storage(); n > m.limits.Storage && n > a.storage() {
+		return store.ErrQuota
 	}
 	m.actors[c.ID] = next
 	return nil

@@ -2995,8 +2995,10 @@ type Limits struct {
 	// Outputs of one flush group.
 	MaxGroupOutputs uint32 `protobuf:"varint,14,opt,name=max_group_outputs,json=maxGroupOutputs,proto3" json:"max_group_outputs,omitempty"`
 	MaxGroupBytes   uint32 `protobuf:"varint,15,opt,name=max_group_bytes,json=maxGroupBytes,proto3" json:"max_group_bytes,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Outputs of one actor that wait behind a commit, with the commit.
+	MaxHeldBytes  uint32 `protobuf:"varint,16,opt,name=max_held_bytes,json=maxHeldBytes,proto3" json:"max_held_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -3130,6 +3132,13 @@ func (x *Limits) GetMaxGroupOutputs() uint32 {
 func (x *Limits) GetMaxGroupBytes() uint32 {
 	if x != nil {
 		return x.MaxGroupBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxHeldBytes() uint32 {
+	if x != nil {
+		return x.MaxHeldBytes
 	}
 	return 0
 }
@@ -4203,7 +4212,7 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"stay_awake\x18\x05 \x01(\bR\tstayAwake\x12\x1b\n" +
 	"\tmax_calls\x18\x06 \x01(\rR\bmaxCalls\x12<\n" +
 	"\apreload\x18\a \x03(\v2\".stagedoor.runner.v1alpha1.KvRangeR\apreload\x12\x16\n" +
-	"\x06events\x18\b \x03(\tR\x06events\"\xc1\x04\n" +
+	"\x06events\x18\b \x03(\tR\x06events\"\xe7\x04\n" +
 	"\x06Limits\x12\x1f\n" +
 	"\vmax_message\x18\x01 \x01(\rR\n" +
 	"maxMessage\x12-\n" +
@@ -4226,7 +4235,8 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\x14max_connection_state\x18\f \x01(\rR\x12maxConnectionState\x12-\n" +
 	"\x13max_reads_per_actor\x18\r \x01(\rR\x10maxReadsPerActor\x12*\n" +
 	"\x11max_group_outputs\x18\x0e \x01(\rR\x0fmaxGroupOutputs\x12&\n" +
-	"\x0fmax_group_bytes\x18\x0f \x01(\rR\rmaxGroupBytes\"\xe3\x04\n" +
+	"\x0fmax_group_bytes\x18\x0f \x01(\rR\rmaxGroupBytes\x12$\n" +
+	"\x0emax_held_bytes\x18\x10 \x01(\rR\fmaxHeldBytes\"\xe3\x04\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x03(\tR\bfeatures\x12\x18\n" +
