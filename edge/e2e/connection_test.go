@@ -117,6 +117,7 @@ func TestConnectionsOutliveSleepAndCrash(t *testing.T) {
 		ann := w.connect(c, "ann")
 		heard := record(ann, "count")
 		var statuses []string
+		synctest.Wait() // its own "connected" is told by now
 		ann.OnStatus(func(s client.Status) { statuses = append(statuses, s.String()) })
 		wantEqual(w, "connection state", call[int](w, ann, "seen"), 1)
 		j.take()

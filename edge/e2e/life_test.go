@@ -113,6 +113,7 @@ func TestDeadlinesAndCancellation(t *testing.T) {
 		r := w.act("lab:a", "wait", "[]", "Stagedoor-Deadline-Ms", "2000")
 		wantEqual(w, "past its deadline", r.name(), "action.timed_out")
 		wantEqual(w, "took", time.Since(begin).Round(100*time.Millisecond), 2*time.Second)
+		synctest.Wait()
 		wantEqual(w, "the runner heard of it", strings.Contains(j.take(), "canceled"), true)
 		c := w.client()
 		ctx, cancel := context.WithCancel(w.Context())
