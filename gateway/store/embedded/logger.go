@@ -30,6 +30,6 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	l.s.fail(errors.New(message))
 	if !strings.HasPrefix(format, "pebble: fatal commit error") {
-		panic("embedded store: " + message)
+		panic("embedded store: " + message) //nolint:forbidigo // the process has to end: see above
 	}
 }

@@ -75,9 +75,22 @@ func testCreateInvalid(h *harness) {
 func testKeys(h *harness) {
 	long := strings.Repeat("é", address.MaxKeyPart/2) // 128 bytes
 	keys := [][]string{
-		{}, {""}, {"", ""}, {"a", "b"}, {"a,b"}, {"a/b"}, {"a:b"}, {"ab"}, {"a", "b", ""}, {"\x00"}, {"a\x00b"},
-		{"\u00e9"}, {"e\u0301"}, // NFC and NFD
-		{long}, {long, long}, {long[:126]},
+		{},
+		{""},
+		{"", ""},
+		{"a", "b"},
+		{"a,b"},
+		{"a/b"},
+		{"a:b"},
+		{"ab"},
+		{"a", "b", ""},
+		{"\x00"},
+		{"a\x00b"},
+		{"\u00e9"},
+		{"e\u0301"}, // NFC and NFD
+		{long},
+		{long, long},
+		{long[:126]},
 	}
 	ids := make(map[string][]string)
 	for _, key := range keys {
