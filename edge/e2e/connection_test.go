@@ -60,8 +60,11 @@ func TestTheLifeOfAConnection(t *testing.T) {
 		j := new(journal)
 		w.host(runner.Config{}, labType(labOptions{journal: j}))
 		c := w.client()
-		ann := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
-		heard := record(ann, "count", "welcome", "private")
+		var heard *recorder
+		ann := c.GetOrCreate("lab", []string{"r"}).Connect(client.ConnectOptions{
+			Params: labConn{Name: "ann"},
+			Setup:  func(ann *client.Connection) { heard = record(ann, "count", "welcome", "private") },
+		})
 		w.ready(ann)
 		wantEqual(w, "an event of onConnect", heard.take(), "welcome:ann")
 		bob := w.connect(c, "bob")

@@ -1,6 +1,10 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +29,8 @@ func TestAnActionOverHTTP(t *testing.T) {
 		wantEqual(w, "another actor", strings.TrimSpace(w.act("lab:b", "get", "[]").raw), `{"output":0}`)
 		wantEqual(w, "mode get", w.act("lab:c", "get", "[]", "Stagedoor-Mode", "get").name(), "actor.not_found")
 		wantEqual(w, "mode get as a parameter", w.do("POST", "/v1/actors/lab:c/actions/get?mode=get", "").name(), "actor.not_found")
+		wantEqual(w, "mode create", strings.TrimSpace(w.act("lab:n", "add", "[1]", "Stagedoor-Mode", "create").raw), `{"output":1}`)
+		wantEqual(w, "mode create again", w.act("lab:n", "add", "[1]", "Stagedoor-Mode", "create").name(), "actor.duplicate_key")
 		wantEqual(w, "no body", strings.TrimSpace(w.do("POST", "/v1/actors/lab:c/actions/get", "").raw), `{"output":0}`)
 	})
 }
@@ -104,7 +110,6 @@ func TestEachBadRequestHasItsOwnCode(t *testing.T) {
 			{"idempotency key", "POST", "/v1/actors/lab:a/actions/add", `{"args":[1]}`, []string{"Idempotency-Key", "k"}, 501, "request.unsupported"},
 			{"deadline that is no number", "POST", "/v1/actors/lab:a/actions/get?deadlineMs=soon", ``, nil, 400, "request.invalid"},
 			{"arguments too large", "POST", "/v1/actors/lab:a/actions/echo", `{"args":["` + strings.Repeat("a", 1<<20) + `"]}`, nil, 413, "request.too_large"},
-			{"body too large", "POST", "/v1/actors/lab:a/actions/echo", `{"args":["` + strings.Repeat("a", 17<<20) + `"]}`, nil, 413, "request.too_large"},
 			{"result too large", "POST", "/v1/actors/lab:a/actions/result", `{"args":[1100000]}`, nil, 500, "action.result_too_large"},
 			{"unknown endpoint", "GET", "/v2/actors", ``, nil, 404, "request.not_found"},
 			{"unknown endpoint below an actor", "GET", "/v1/actors/lab:a/nothing", ``, nil, 404, "request.not_found"},
@@ -123,6 +128,35 @@ func TestEachBadRequestHasItsOwnCode(t *testing.T) {
 			}
 		}
 		wantEqual(w, "the neighbours", strings.TrimSpace(w.act("lab:a", "get", "[]").raw), `{"output":0}`)
+	})
+}
+
+// [HTTP-4] [LIMIT-7]: the body is not read to its end.
+func TestABodyOverTheLimit(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		w.host(runner.Config{}, labType(labOptions{}))
+		conn, err := w.Dial(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			fmt.Fprintf(conn, "POST /v1/actors/lab:a/actions/echo HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n", 1<<30)
+			_, _ = conn.Write(make([]byte, 16<<20+1)) // the gateway may be done with us before that
+		}()
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		body, _ := io.ReadAll(io.LimitReader(res.Body, res.ContentLength))
+		if res.StatusCode != 413 || !strings.Contains(string(body), `"code":"too_large"`) {
+			w.Errorf("%d %s", res.StatusCode, body)
+		}
+		_ = conn.Close()
+		<-sent
+		sleep(time.Second) // net/http lingers before it closes
+		wantEqual(w, "the neighbours", w.act("lab:a", "get", "[]").status, 200)
 	})
 }
 

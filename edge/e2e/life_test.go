@@ -263,7 +263,7 @@ func force(t *testing.T, s store.Store, typ, key string) {
 	}
 }
 
-// [STATE-2] [LIMIT-7]
+// [STATE-2] [LIMIT-7] [LIFE-10]
 func TestOversizeStateCostsTheTurnAndKeepsTheLastCommit(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		w.host(runner.Config{}, labType(labOptions{}))

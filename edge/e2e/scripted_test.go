@@ -489,7 +489,7 @@ func TestARunnerThatBreaksTheProtocolCostsItsActorOnly(t *testing.T) {
 	})
 }
 
-// [CALL-7] [SLEEP-3]
+// [CALL-7] [SLEEP-3] [LIFE-10]
 func TestACallThatDidNotRunGoesToTheNextLife(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
 		s := w.scriptedRunner()

@@ -24,6 +24,8 @@ type Request struct {
 	Trace      []byte
 	TraceState []byte
 	Principal  auth.Principal
+
+	created bool // this very request has created the actor; guarded by its lock
 }
 
 // visitor is somebody who wants the actor to run: a call, a connection being opened, a creation, a destruction.
@@ -65,7 +67,7 @@ type Actor struct {
 
 	connections map[string]*Connection // accepted, by connection id
 	audience    fanout.Audience
-	gone        map[string]*Connection // left while nobody hosted the actor; their onDisconnect is owed [CONN-7]
+	gone        map[string]*Connection // by id: their onDisconnect is owed and nobody hosts the actor [CONN-7]; nil values: only the id is known
 	destroyers  []*Ensure              // wait for the end that is under way
 
 	alarm     *time.Timer // of the earliest deadline
@@ -108,6 +110,8 @@ func (a *Actor) deliverLocked(v visitor) {
 	switch {
 	case req.ID != "" && req.ID != a.id:
 		v.fail(wire.ActorNotFound.New()) // the key belongs to a later actor now
+	case req.Mode == commonv1alpha1.Mode_MODE_CREATE && !req.created:
+		v.fail(duplicateKey(a.id))
 	case a.inc.frozen:
 		v.fail(wire.StoreUnavailable.New())
 	default:

@@ -293,11 +293,17 @@ func (a *Actor) parted(c *Connection) {
 		return
 	}
 	if c.recorded {
-		if a.gone == nil {
-			a.gone = map[string]*Connection{}
-		}
-		a.gone[c.ID] = c
+		a.missing(c.ID, c)
 	}
+}
+
+// missing notes a connection that left while nobody hosted the actor, or whose host did not live to commit that it has
+// told it so: the next start names it [CONN-7].
+func (a *Actor) missing(id string, c *Connection) {
+	if a.gone == nil {
+		a.gone = map[string]*Connection{}
+	}
+	a.gone[id] = c
 }
 
 func (a *Actor) dropConnection(c *Connection) {
@@ -311,6 +317,9 @@ func (a *Actor) dropConnection(c *Connection) {
 // leave tells the runner that the client has left: onDisconnect runs.
 func (inc *incarnation) leave(c *Connection) {
 	inc.detach(c)
+	if c.recorded {
+		inc.owe(c.ID, c)
+	}
 	inc.send(&runnerv1alpha1.ConnectionClose{
 		Actor: inc.binding.Ref, Connection: c.ref, Code: wire.ConnectionClosed.Group + "." + wire.ConnectionClosed.Code,
 	})

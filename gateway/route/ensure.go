@@ -22,9 +22,7 @@ type Ensure struct {
 	destroy bool
 	done    chan ensured // capacity 1
 
-	// Guarded by the actor's lock.
-	actor   *Actor
-	created bool
+	actor *Actor // guarded by its lock
 }
 
 type ensured struct {

@@ -36,6 +36,7 @@ type incarnation struct {
 	calls       map[uint64]*Call
 	opens       map[uint64]*Connection
 	connections map[uint64]*Connection // by ref: accepted ones and those being opened
+	owed        map[string]*Connection // by id: they have left, and no commit says yet that onDisconnect ran [CONN-7]
 	reads       int                    // KV reads under way
 	readyAt     time.Time
 	leaving     bool        // it goes because its runner does
@@ -211,20 +212,32 @@ func (inc *incarnation) acknowledged() {
 	}
 }
 
-// record notes whose onDisconnect is owed from now on [CONN-7].
+// record notes whose onDisconnect is owed from now on, and whose has run [CONN-7].
 func (inc *incarnation) record(changes *runnerv1alpha1.Changes) {
-	if len(changes.GetConnectionsAdded()) == 0 {
+	if len(changes.GetConnectionsAdded())+len(changes.GetConnectionsRemoved()) == 0 {
 		return
 	}
-	added := map[string]bool{}
+	recorded := map[string]bool{}
 	for _, id := range changes.GetConnectionsAdded() {
-		added[id] = true
+		recorded[id] = true
+	}
+	for _, id := range changes.GetConnectionsRemoved() {
+		recorded[id] = false
+		delete(inc.owed, id)
 	}
 	for _, c := range inc.connections {
-		if added[c.ID] {
-			c.recorded = true
+		if is, named := recorded[c.ID]; named {
+			c.recorded = is
 		}
 	}
+}
+
+// owe remembers a connection that has left until its onDisconnect is committed.
+func (inc *incarnation) owe(id string, c *Connection) {
+	if inc.owed == nil {
+		inc.owed = map[string]*Connection{}
+	}
+	inc.owed[id] = c
 }
 
 // refusal is what callers are told of a definite refusal; nil if the outcome is unknown [COMMIT-4].

@@ -104,6 +104,9 @@ func (inc *incarnation) disconnect(m *runnerv1alpha1.ConnectionClose) {
 		e.Message = m.GetReason()
 	}
 	inc.detach(c)
+	if c.recorded {
+		inc.owe(c.ID, c)
+	}
 	inc.actor.dropConnection(c)
 	c.end(e, commonv1alpha1.Reconnect_RECONNECT_NEVER)
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/place"
@@ -31,6 +33,12 @@ func (a *Actor) start() {
 	ctx, cancel := context.WithTimeout(a.router.starts, a.router.cfg.Timeouts.Start)
 	defer cancel()
 	rec, refusal := a.resolve(ctx)
+	if refusal == errNobody {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.vanishedLocked()
+		return
+	}
 	for refusal == nil {
 		var r *place.Runner
 		if r, refusal = a.router.cfg.Placer.Find(ctx, a.address.Type); refusal != nil {
@@ -50,7 +58,23 @@ func (a *Actor) start() {
 	a.startFailedLocked(refusal)
 }
 
-// resolve finds or creates the actor, as those who wait ask for it [LIFE-1]. An error is for everybody who waits.
+// errNobody: there is no such actor, and everybody who waited for it was told. Whoever has come since is not meant.
+var errNobody = wire.ActorNotFound.New()
+
+// vanishedLocked ends a start of an actor that does not exist. Its connections, if it has any, are of one that was
+// destroyed behind our back.
+func (a *Actor) vanishedLocked() {
+	a.phase = idle
+	a.gone = nil
+	for _, c := range slices.Collect(maps.Values(a.connections)) {
+		a.dropConnection(c)
+		c.end(wire.ActorDestroyed.New(), commonv1alpha1.Reconnect_RECONNECT_NEVER)
+	}
+	a.settleLocked(false)
+}
+
+// resolve finds or creates the actor, as those who wait ask for it [LIFE-1]. An error is for everybody who waits, but for
+// errNobody.
 func (a *Actor) resolve(ctx context.Context) (store.Record, *wire.Error) {
 	rec, err := a.router.cfg.Store.Resolve(ctx, a.address)
 	switch {
@@ -64,7 +88,7 @@ func (a *Actor) resolve(ctx context.Context) (store.Record, *wire.Error) {
 	}
 	creator := a.creator()
 	if creator == nil {
-		return rec, wire.ActorNotFound.New()
+		return rec, errNobody
 	}
 	req := creator.request()
 	rec, created, err := a.router.cfg.Store.Create(ctx, store.Create{
@@ -110,8 +134,8 @@ func (a *Actor) resolved(rec store.Record, creator visitor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.router.identify(a, rec.ID)
-	if e, ok := creator.(*Ensure); ok {
-		e.created = true
+	if creator != nil {
+		creator.request().created = true
 	}
 	keep := a.waiting[:0]
 	for _, v := range a.waiting {
@@ -182,6 +206,7 @@ func (a *Actor) startActor(acquired store.Acquired, left time.Duration) *runnerv
 	for _, id := range acquired.Connections {
 		if a.connections[id] == nil {
 			m.GoneConnections = append(m.GoneConnections, goneConnection(id, a.gone[id]))
+			a.inc.owe(id, a.gone[id])
 		}
 	}
 	a.gone = nil

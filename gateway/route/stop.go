@@ -82,7 +82,7 @@ func (inc *incarnation) stopped(m *runnerv1alpha1.ActorStopped) {
 		}
 		inc.violation("START_FAILED when it was not starting")
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT:
-		inc.finish(wire.ActionOutcomeUnknown.New()) // for calls that the runner did not end
+		inc.handBack()
 		a.failures = 0
 		inc.release()
 		a.settleLocked(inc.leaving) // the connections of an actor that did not want to sleep want it back
@@ -90,22 +90,36 @@ func (inc *incarnation) stopped(m *runnerv1alpha1.ActorStopped) {
 		inc.destroyedLocked()
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_CRASHED, runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED,
 		runnerv1alpha1.StopOutcome_STOP_OUTCOME_UNSPECIFIED:
-		inc.finish(inc.crash(wire.ErrorFromProto(m.GetError())))
+		inc.logCrash(wire.ErrorFromProto(m.GetError()))
+		inc.handBack()
 		inc.failed()
 		a.settleLocked(true)
 	}
 }
 
-// crash is actor.crashed with the cause that the runner made public.
-func (inc *incarnation) crash(cause *wire.Error) *wire.Error {
+// handBack ends an incarnation that has stopped by itself. What it did not answer never reached its actor, for a runner
+// answers everything else before ActorStopped: it is for the next life [LIFE-10].
+func (inc *incarnation) handBack() {
+	a := inc.actor
+	again := inc.takeBack(func(uint64, *Call) bool { return true })
+	inc.finish(wire.ActorStopping.New())
+	a.waitFirst(again)
+}
+
+// waitFirst lets visitors wait in front of those who came after them.
+func (a *Actor) waitFirst(again []visitor) {
+	a.waiting = append(again, a.waiting...)
+	for _, v := range again {
+		a.expireBy(v.request().Deadline)
+	}
+}
+
+// logCrash writes why an actor stopped unasked. Whom it concerned has its answer from the runner already.
+func (inc *incarnation) logCrash(cause *wire.Error) {
 	if cause == nil {
-		return wire.ActorCrashed.New()
+		cause = wire.ActorCrashed.New()
 	}
-	cause = inc.accept(cause)
-	if errors.Is(cause, wire.StateTooLarge) {
-		return cause // [STATE-2]
-	}
-	return wire.ActorCrashed.Newf("The actor stopped unexpectedly: %s: %s", cause.Name(), cause.Message)
+	inc.actor.router.cfg.Logger.Warn("an actor crashed", "actor", inc.id, "runner", inc.runner.ID, "code", cause.Name(), "message", cause.Message)
 }
 
 // release gives up the ownership, so that another gateway need not wait for the runner's lease to run out.
@@ -171,7 +185,7 @@ func (inc *incarnation) Lost(unwritten []wire.Frame) {
 	if a.inc != inc {
 		return
 	}
-	again := inc.unsent(unwritten)
+	again := inc.takeBack(inc.unsent(unwritten))
 	if a.phase == starting {
 		// Those who wait go on waiting for the next runner.
 		inc.end()
@@ -182,31 +196,37 @@ func (inc *incarnation) Lost(unwritten []wire.Frame) {
 	}
 	inc.finish(wire.ActionOutcomeUnknown.New())
 	inc.failed()
-	// They came before those who wait already.
-	a.waiting = append(again, a.waiting...)
-	for _, v := range again {
-		a.expireBy(v.request().Deadline)
-	}
+	a.waitFirst(again)
 	a.settleLocked(true)
 }
 
-// unsent takes the calls that no byte was written of, and all unanswered opens, out of the incarnation, in the order of
-// their arrival.
-func (inc *incarnation) unsent(unwritten []wire.Frame) []visitor {
-	byID := map[uint64]visitor{}
+// unsent tells of which calls no byte was written.
+func (inc *incarnation) unsent(unwritten []wire.Frame) func(uint64, *Call) bool {
+	ids := map[uint64]bool{}
 	for _, f := range unwritten {
 		var m wire.Call
-		if f.Kind != wire.RunnerCall || m.Unmarshal(f.Body) != nil {
-			continue
-		}
-		if c := inc.calls[m.ID]; c != nil {
-			byID[m.ID] = c
+		if f.Kind == wire.RunnerCall && m.Unmarshal(f.Body) == nil {
+			ids[m.ID] = true
 		}
 	}
+	return func(id uint64, c *Call) bool { return c.unsent || ids[id] }
+}
+
+// takeBack takes the calls that did not run, and all unanswered opens, out of the incarnation, in the order of their
+// arrival [CALL-7] [CONN-8].
+func (inc *incarnation) takeBack(didNotRun func(uint64, *Call) bool) []visitor {
+	byID := map[uint64]visitor{}
 	for id, c := range inc.calls {
-		if c.unsent {
-			byID[id] = c
+		if c.answered || !didNotRun(id, c) {
+			continue
 		}
+		delete(inc.calls, id)
+		c.unsent = false
+		if c.attempt++; c.attempt >= maxAttempts {
+			c.fail(wire.ActorStopping.New())
+			continue
+		}
+		byID[id] = c
 	}
 	for id, c := range inc.opens {
 		inc.detach(c)
@@ -216,16 +236,8 @@ func (inc *incarnation) unsent(unwritten []wire.Frame) []visitor {
 			byID[id] = c
 		}
 	}
-	var again []visitor
+	again := make([]visitor, 0, len(byID))
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		if c, ok := byID[id].(*Call); ok {
-			delete(inc.calls, id)
-			if c.answered {
-				continue
-			}
-			c.unsent = false
-			c.attempt++
-		}
 		again = append(again, byID[id])
 	}
 	return again
@@ -267,6 +279,9 @@ func (inc *incarnation) end() {
 	inc.clock.Stop()
 	for _, c := range inc.opens {
 		a.leaveAudience(c)
+	}
+	for id, c := range inc.owed {
+		a.missing(id, c)
 	}
 	inc.runner.Link.Unbind(inc.binding)
 	a.inc = nil
