@@ -40,13 +40,11 @@ func (h *Handler) track(l *link.Link) (undo func()) {
 		return func() {}
 	}
 	h.sockets.Add(1)
-	h.cfg.Link.Stats.Links.Add(1)
 	h.links[l] = struct{}{}
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.links, l)
-		h.cfg.Link.Stats.Links.Add(-1)
 		h.sockets.Done()
 	}
 }

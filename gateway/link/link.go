@@ -281,6 +281,7 @@ func (l *Link) Ended() {
 		b.actor.Lost(l.unwritten(b))
 	}
 	if l.admitted {
+		l.cfg.Stats.Links.Add(-1)
 		if !deliberate {
 			l.cfg.Stats.LinksLost.Inc()
 		}

@@ -73,6 +73,7 @@ func (l *Link) handshake(f wire.Frame) error {
 	l.welcome(welcome)
 	l.admitted = true
 	l.cfg.Host.Joined(l)
+	l.cfg.Stats.Links.Add(1)
 	return nil
 }
 
