@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -168,9 +169,13 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, status int, v an
 	write(w, status, media, out)
 }
 
+// jsonLine is v as JSON with a line end. Nothing is escaped for HTML: curl users read it.
 func jsonLine(v any) ([]byte, error) {
-	out, err := json.Marshal(v)
-	return append(out, '\n'), err
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return out.Bytes(), err
 }
 
 func write(w http.ResponseWriter, status int, media string, out []byte) {
