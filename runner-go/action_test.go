@@ -54,6 +54,7 @@ func TestAnActionsChangeEventAndResultFollowItsCommit(t *testing.T) {
 	})
 }
 
+// [TURN-1]
 func TestCallsOfAnActorRunOneAtATimeInOrder(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
@@ -237,6 +238,7 @@ func TestDeadlinesEndTheContext(t *testing.T) {
 	})
 }
 
+// [TURN-5]
 func TestDoIsATurnFromOutside(t *testing.T) {
 	run(t, func(t *testing.T) {
 		world := make(chan *World, 1)
@@ -285,6 +287,7 @@ func TestDoIsATurnFromOutside(t *testing.T) {
 	})
 }
 
+// [TURN-5]
 func TestUseOutsideATurnPanicsWithAdvice(t *testing.T) {
 	run(t, func(t *testing.T) {
 		world := make(chan *World, 1)

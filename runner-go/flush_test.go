@@ -34,6 +34,7 @@ func TestAGroupIsTheCommitAndItsOutputsByteForByte(t *testing.T) {
 	})
 }
 
+// [GATE-5]
 func TestWhileACommitIsUnansweredChangesAccumulateIntoTheNext(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
@@ -61,6 +62,7 @@ func TestWhileACommitIsUnansweredChangesAccumulateIntoTheNext(t *testing.T) {
 	})
 }
 
+// [FLUSH-3]
 func TestAnIdenticalEncodingIsNoCommit(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
@@ -112,6 +114,7 @@ func TestInDevelopmentInternalErrorsKeepTheirText(t *testing.T) {
 	})
 }
 
+// [FLUSH-2]
 func TestAnOldHeldOutputFlushesAtTheNextEmission(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{"slow": func(w *World, _ context.Context) (any, error) {
@@ -139,6 +142,7 @@ func TestAnOldHeldOutputFlushesAtTheNextEmission(t *testing.T) {
 	})
 }
 
+// [FLUSH-1]
 func TestFlushAndSaveStateMakeGroupsOfTheirOwn(t *testing.T) {
 	run(t, func(t *testing.T) {
 		saved := make(chan error, 2)

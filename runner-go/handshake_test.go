@@ -77,6 +77,7 @@ func TestARetryableRejectIsTriedAgainNotBeforeItsTime(t *testing.T) {
 	})
 }
 
+// [LINK-11] [LIFE-9]
 func TestReconnectsWaitLongerEachTimeWithinBounds(t *testing.T) {
 	run(t, func(t *testing.T) {
 		s := newStage(t, defineCounter())
@@ -225,6 +226,7 @@ func TestFramingFaultsEndTheSocketWithGoodbye(t *testing.T) {
 	}
 }
 
+// [LINK-11] [LIFE-9]
 func TestALostSessionDropsActorsWithoutHooksBeforeHello(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}
