@@ -77,7 +77,7 @@ func TestARetryableRejectIsTriedAgainNotBeforeItsTime(t *testing.T) {
 	})
 }
 
-// [LINK-11] [LIFE-9]
+// [LINK-11]
 func TestReconnectsWaitLongerEachTimeWithinBounds(t *testing.T) {
 	run(t, func(t *testing.T) {
 		s := newStage(t, defineCounter())
