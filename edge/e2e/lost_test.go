@@ -406,3 +406,51 @@ func TestAStoreThatIsAwayIsSaidAtOnce(t *testing.T) {
 		s.begin()
 	})
 }
+
+// [LIFE-10] [CALL-7]: a call that was running when its actor's grace ended is not given to anybody else.
+func TestACallThatOutlivesItsGraceIsNotRunTwice(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		s := w.scriptedRunner()
+		a := w.calling("x", "x")
+		ref := s.begin().GetActor()
+		expect[*wire.Call](s)
+		s.cold(&runnerv1alpha1.ActorStopped{Actor: ref, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED})
+		wantAnswer(w, a, "action.outcome_unknown")
+		s.quiet()
+	})
+}
+
+// [CONN-8]: an open that its runners die of is given up.
+func TestAnOpenThatKillsItsRunnersIsGivenUp(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		s := w.scriptedRunner()
+		c := w.dial("/v1/actors/scripted:x/connect", "")
+		for range 4 {
+			s.begin()
+			expect[*runnerv1alpha1.ConnectionOpen](s)
+			_ = s.conn.Close()
+			s = w.scriptedRunner()
+		}
+		c.want("welcome")
+		c.wantError("connectionClosed", "actor.crashed", "reconnect", "same")
+		s.quiet()
+	})
+}
+
+// [LIFE-6] [CALL-1]: whoever waits for a destruction hears of it, whatever the runner says.
+func TestADestructionThatTheRunnerTurnsIntoASleepIsAskedAgain(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		s := w.scriptedRunner()
+		w.calling("x", "x")
+		ref := s.begin().GetActor()
+		s.send(result(ref, expect[*wire.Call](s).ID, "\x01"))
+		gone := make(chan int, 1)
+		go func() { gone <- w.do("DELETE", "/v1/actors/scripted:x", "").status }()
+		expect[*runnerv1alpha1.StopActor](s)
+		s.cold(&runnerv1alpha1.ActorStopped{Actor: ref, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT})
+		ref = s.begin().GetActor()
+		wantEqual(w, "reason", expect[*runnerv1alpha1.StopActor](s).GetReason(), runnerv1alpha1.StopReason_STOP_REASON_DESTROY)
+		s.cold(&runnerv1alpha1.ActorStopped{Actor: ref, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED})
+		wantEqual(w, "status", <-gone, 204)
+	})
+}

@@ -145,9 +145,6 @@ func defaultTo(d, otherwise time.Duration) time.Duration {
 // Hello is what the runner said of itself. Only after Host.Admit was called.
 func (l *Link) Hello() *runnerv1alpha1.Hello { return l.hello }
 
-// Features are those that both sides named.
-func (l *Link) Features() []string { return l.features }
-
 // Has tells whether the feature was negotiated.
 func (l *Link) Has(feature string) bool {
 	for _, f := range l.features {

@@ -38,7 +38,7 @@ type Connection struct {
 
 	// Guarded by the actor's lock.
 	phase    connPhase
-	attempt  int    // opens that came back not_run
+	attempt  int    // opens that were not answered, or not run
 	ref      uint64 // in the runner's session
 	state    []byte
 	hasState bool
@@ -218,8 +218,7 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 	switch {
 	case m.Error != nil:
 		inc.detach(c)
-		if m.NotRun && c.attempt < maxAttempts {
-			c.attempt++
+		if c.attempt++; m.NotRun && c.attempt < maxAttempts {
 			c.forgetState()
 			a.admitLocked(c)
 			return

@@ -21,8 +21,6 @@ type Ensure struct {
 	Request
 	destroy bool
 	done    chan ensured // capacity 1
-
-	actor *Actor // guarded by its lock
 }
 
 type ensured struct {
@@ -33,7 +31,7 @@ type ensured struct {
 
 func (e *Ensure) request() *Request { return &e.Request }
 
-func (e *Ensure) arrive(a *Actor) { e.actor = a }
+func (e *Ensure) arrive(*Actor) {}
 
 func (e *Ensure) deliver(a *Actor) {
 	if e.destroy {
@@ -44,10 +42,8 @@ func (e *Ensure) deliver(a *Actor) {
 	e.done <- ensured{id: a.id, created: e.created}
 }
 
+// fail answers with an error; a destruction that has been done is answered with none.
 func (e *Ensure) fail(err *wire.Error) { e.done <- ensured{err: err} }
-
-// finish answers a destruction.
-func (e *Ensure) finish(err *wire.Error) { e.done <- ensured{err: err} }
 
 func (r *Router) ensure(req Request, destroy bool) ensured {
 	e := &Ensure{Request: req, destroy: destroy, done: make(chan ensured, 1)}

@@ -88,10 +88,14 @@ func (inc *incarnation) stopped(m *runnerv1alpha1.ActorStopped) {
 		a.settleLocked(inc.leaving) // the connections of an actor that did not want to sleep want it back
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED:
 		inc.destroyedLocked()
-	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_CRASHED, runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED,
-		runnerv1alpha1.StopOutcome_STOP_OUTCOME_UNSPECIFIED:
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_CRASHED:
 		inc.logCrash(wire.ErrorFromProto(m.GetError()))
 		inc.handBack()
+		inc.failed()
+		a.settleLocked(true)
+	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, runnerv1alpha1.StopOutcome_STOP_OUTCOME_UNSPECIFIED:
+		// A turn that did not end within its grace may be among what is unanswered.
+		inc.finish(wire.ActionOutcomeUnknown.New())
 		inc.failed()
 		a.settleLocked(true)
 	}
@@ -104,6 +108,7 @@ func (inc *incarnation) handBack() {
 	again := inc.takeBack(func(uint64, *Call) bool { return true })
 	inc.finish(wire.ActorStopping.New())
 	a.waitFirst(again)
+	a.destroyAgain()
 }
 
 // waitFirst lets visitors wait in front of those who came after them.
@@ -171,7 +176,7 @@ func (a *Actor) removeFromStore(id string) {
 func (a *Actor) finishDestroyLocked(e *wire.Error) {
 	a.phase = idle
 	for _, d := range a.destroyers {
-		d.finish(e)
+		d.fail(e)
 	}
 	a.destroyers = nil
 	a.settleLocked(false)
@@ -186,14 +191,6 @@ func (inc *incarnation) Lost(unwritten []wire.Frame) {
 		return
 	}
 	again := inc.takeBack(inc.unsent(unwritten))
-	if a.phase == starting {
-		// Those who wait go on waiting for the next runner.
-		inc.end()
-		a.failures++
-		a.phase = idle
-		a.settleLocked(true)
-		return
-	}
 	inc.finish(wire.ActionOutcomeUnknown.New())
 	inc.failed()
 	a.waitFirst(again)
@@ -231,10 +228,15 @@ func (inc *incarnation) takeBack(didNotRun func(uint64, *Call) bool) []visitor {
 	for id, c := range inc.opens {
 		inc.detach(c)
 		delete(inc.opens, id)
-		if c.phase == connOpening {
-			c.forgetState()
-			byID[id] = c
+		if c.phase == connClosed {
+			continue
 		}
+		c.forgetState()
+		if c.attempt++; c.attempt >= maxAttempts {
+			c.fail(wire.ActorCrashed.New()) // it may be what its runners die of
+			continue
+		}
+		byID[id] = c
 	}
 	again := make([]visitor, 0, len(byID))
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
@@ -246,18 +248,23 @@ func (inc *incarnation) takeBack(didNotRun func(uint64, *Call) bool) []visitor {
 // healthyAfter is how long a life must have lasted to count as no failure.
 const healthyAfter = 10 * time.Second
 
-// failed counts an end that nobody wanted, and sends those who wait for a destruction round again.
+// destroyAgain sends those who wait for a destruction round again: the incarnation has ended otherwise.
+func (a *Actor) destroyAgain() {
+	for _, d := range a.destroyers {
+		a.waiting = append(a.waiting, d)
+		a.expireBy(d.Deadline)
+	}
+	a.destroyers = nil
+}
+
+// failed counts an end that nobody wanted.
 func (inc *incarnation) failed() {
 	a := inc.actor
 	if !inc.readyAt.IsZero() && time.Since(inc.readyAt) >= healthyAfter {
 		a.failures = 0
 	}
 	a.failures++
-	for _, d := range a.destroyers {
-		a.waiting = append(a.waiting, d)
-		a.expireBy(d.Deadline)
-	}
-	a.destroyers = nil
+	a.destroyAgain()
 }
 
 // finish ends the incarnation and everything under way with it. The actor is idle after it.
