@@ -30,6 +30,7 @@ var order = []string{
 	"gateway/store/redis",
 	"gateway/store",
 	"gateway/address",
+	"internal/linkstate",
 	"internal/wire/clientjson",
 	"internal/wire",
 	"internal/jsoncbor",
@@ -42,7 +43,7 @@ var beside = []struct {
 	folder string
 	may    []string
 }{
-	{"runner-go", []string{"runner-go", "internal/wire", "internal/payload", "internal/gen"}},
+	{"runner-go", []string{"runner-go", "internal/linkstate", "internal/wire", "internal/payload", "internal/gen"}},
 	{"clients/go", []string{"clients/go", "internal/wire", "internal/payload", "internal/gen"}},
 	{"examples", []string{"examples", "runner-go", "clients/go"}},
 	{"conformance/adapters", []string{"conformance", "runner-go", "clients/go", "internal/gen"}},

@@ -20,7 +20,7 @@ func TestHelloNamesTheRunnerAndItsTypes(t *testing.T) {
 			runner.WithStayAwake(), runner.WithMaxCalls(5)), defineWorld(&diary{}, nil))
 		_, hello := s.accept()
 		if hello.Token != "secret" || hello.Pool != "pool" || hello.Instance != "one" || hello.RunnerVersion != 7 || hello.Sdk != "go" ||
-			hello.ProtocolMin != 1 || hello.ProtocolMax != 1 || len(hello.Features) != 3 {
+			hello.ProtocolMin != 1 || hello.ProtocolMax != 1 || len(hello.Features) != 6 {
 			t.Errorf("hello %v", hello)
 		}
 		if len(hello.Types) != 2 {

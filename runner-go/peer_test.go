@@ -172,7 +172,7 @@ func (p *peer) silent() {
 
 func defaultWelcome() *runnerv1alpha1.Welcome {
 	return &runnerv1alpha1.Welcome{
-		Protocol: 1, Features: wire.RunnerFeatures(), Session: []byte("s"), Runner: "r1", PingMs: 3000, LostMs: 15000,
+		Protocol: 1, Features: []string{wire.FeatureConnections, wire.FeatureEvents, wire.FeatureKV}, Session: []byte("s"), Runner: "r1", PingMs: 3000, LostMs: 15000,
 		Limits: wire.DefaultLimits().Runner(), BackoffMinMs: 100, BackoffMaxMs: 2000, Gateway: "g1",
 		TimeoutsMs: map[string]uint32{"sleep_after": 30000, "stop": 15000},
 	}

@@ -16,6 +16,8 @@ const (
 	CodeRequestInvalidFrame = "request.invalid_frame"
 	// CodeRequestTooLarge: The request exceeds a limit of the gateway.
 	CodeRequestTooLarge = "request.too_large"
+	// CodeRequestTooMany: Too many calls of this principal or address are under way.
+	CodeRequestTooMany = "request.too_many"
 	// CodeRequestUnsupported: The gateway does not support this option.
 	CodeRequestUnsupported = "request.unsupported"
 	// CodeRequestUnsupportedMediaType: Send application/json or application/cbor.
@@ -50,6 +52,10 @@ const (
 	CodeActorFenced = "actor.fenced"
 	// CodeActorElsewhere: The actor is hosted through another gateway.
 	CodeActorElsewhere = "actor.elsewhere"
+	// CodeActorCrashLoop: The actor stops again and again; its next start is due later. The cause is in the message.
+	CodeActorCrashLoop = "actor.crash_loop"
+	// CodeActorTooManyConnections: The actor has too many connections.
+	CodeActorTooManyConnections = "actor.too_many_connections"
 	// CodeActorCrashed: The actor stopped unexpectedly.
 	CodeActorCrashed = "actor.crashed"
 	// CodeActionInvalidArguments: The arguments do not fit the action.
@@ -90,6 +96,8 @@ const (
 	CodeConnectionDisconnected = "connection.disconnected"
 	// CodeConnectionClosed: The connection was closed.
 	CodeConnectionClosed = "connection.closed"
+	// CodeConnectionResumeLost: More was sent to the connection than is kept for a client without socket; open it again.
+	CodeConnectionResumeLost = "connection.resume_lost"
 	// CodeConnectionTooMany: The session has too many connections.
 	CodeConnectionTooMany = "connection.too_many"
 	// CodeConnectionStateTooLarge: The connection's state exceeds the limit.
@@ -104,6 +112,10 @@ const (
 	CodeSessionHelloTimedOut = "session.hello_timed_out"
 	// CodeSessionPingTimedOut: The peer stopped answering.
 	CodeSessionPingTimedOut = "session.ping_timed_out"
+	// CodeSessionSuperseded: The session goes on over another socket.
+	CodeSessionSuperseded = "session.superseded"
+	// CodeSessionTooMany: This principal or address has too many sessions.
+	CodeSessionTooMany = "session.too_many"
 	// CodeSessionLost: The socket was lost before the answer came.
 	CodeSessionLost = "session.lost"
 	// CodeRunnerUnavailable: No runner that hosts this actor type is connected.
@@ -126,6 +138,10 @@ const (
 	CodeRunnerReplaced = "runner.replaced"
 	// CodeRunnerPingTimedOut: The peer stopped answering.
 	CodeRunnerPingTimedOut = "runner.ping_timed_out"
+	// CodeRunnerSuperseded: The session goes on over another socket.
+	CodeRunnerSuperseded = "runner.superseded"
+	// CodeRunnerSessionLost: The session cannot be resumed; begin another.
+	CodeRunnerSessionLost = "runner.session_lost"
 	// CodeRunnerHelloTimedOut: The runner sent no Hello in time.
 	CodeRunnerHelloTimedOut = "runner.hello_timed_out"
 	// CodeStoreUnavailable: The store cannot be reached; nothing was done.

@@ -104,7 +104,7 @@ func (w *world) scriptedRunner() *scripted {
 
 func (s *scripted) aHello() *runnerv1alpha1.Hello {
 	return &runnerv1alpha1.Hello{
-		ProtocolMin: 1, ProtocolMax: 1, Features: wire.RunnerFeatures(),
+		ProtocolMin: 1, ProtocolMax: 1, Features: []string{wire.FeatureConnections, wire.FeatureEvents, wire.FeatureKV},
 		Types: []*runnerv1alpha1.ActorType{{Name: "scripted"}},
 	}
 }
@@ -293,9 +293,9 @@ func TestLinkFramesAndUnknownKinds(t *testing.T) {
 		wantEqual(w, "pong", expect[*runnerv1alpha1.Pong](s).GetNonce(), uint64(7))
 		s.cold(&runnerv1alpha1.Fence{Nonce: 9})
 		wantEqual(w, "fence", expect[*runnerv1alpha1.FenceReached](s).GetNonce(), uint64(9))
-		s.bytes([]byte{0, 0, 0, 7, 0x92, 0x03, 4, 0x08, 1, 0x10, 42}) // kind 50, number 42
+		s.bytes([]byte{0, 0, 0, 7, 0xaa, 0x03, 4, 0x08, 1, 0x10, 42}) // kind 53, number 42
 		u := expect[*commonv1alpha1.Unsupported](s)
-		if u.GetKind() != 50 || u.GetNumber() != 42 {
+		if u.GetKind() != 53 || u.GetNumber() != 42 {
 			w.Errorf("unknown kind: %v", u)
 		}
 		s.cold(&runnerv1alpha1.ActorReady{Actor: 12345}) // a ref that nobody holds

@@ -108,6 +108,25 @@ var clientSamples = []clientSample{
 			`"maxCalls":1024,"maxConnections":256,"maxSubscriptions":256},"pingMs":15000,"nowMs":1700000000000,"gateway":"g1","development":true}`,
 	},
 	{
+		sample{"resuming hello", rules{"SESS-15"}, &clientv1alpha1.Hello{
+			Features: []string{"resume"},
+			Resume:   &clientv1alpha1.Resume{Token: []byte("g1.abc"), Received: []*clientv1alpha1.Received{{Frames: 3}, {Connection: 2, Frames: 1}}},
+		}},
+		`{"type":"hello","features":["resume"],"resume":{"token":"g1.abc","received":[{"frames":3},{"connection":2,"frames":1}]}}`,
+	},
+	{
+		sample{"resumed welcome", rules{"SESS-13", "SESS-15"}, &clientv1alpha1.Welcome{
+			Session: "s1", Features: []string{"resume"}, ResumeToken: []byte("g1.def"), Resumed: true, ResumeMs: 30000,
+			Received: []*clientv1alpha1.Received{{Frames: 4}, {Connection: 2, Frames: 2}},
+		}},
+		`{"type":"welcome","session":"s1","features":["resume"],"resumeToken":"g1.def","resumed":true,` +
+			`"received":[{"frames":4},{"connection":2,"frames":2}],"resumeMs":30000}`,
+	},
+	{
+		sample{"ack", rules{"SESS-14"}, &clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: 2, Frames: 64}}}},
+		`{"type":"ack","received":[{"connection":2,"frames":64}]}`,
+	},
+	{
 		sample{"reject", rules{"SESS-2"}, &clientv1alpha1.Reject{Error: notFound}},
 		`{"type":"reject","error":{"group":"actor","code":"not_found","message":"The actor does not exist.","retryable":false,"ran":"no"}}`,
 	},

@@ -83,6 +83,24 @@ func linkSamples() []sample {
 				SleepAfterMs: 30000, Preload: []*runnerv1alpha1.KvRange{{From: []byte("a")}}, Events: []string{"tick"},
 			}},
 		}},
+		{"resuming hello", rules{"LINK-16", "LINK-19"}, &runnerv1alpha1.Hello{
+			ProtocolMin: 1, ProtocolMax: 1, Features: []string{"resume", "adopt", "credit"}, Hosting: true,
+			Resume: &runnerv1alpha1.Resume{Session: []byte{1, 2, 3, 4}, Received: 300},
+			Types:  []*runnerv1alpha1.ActorType{{Name: "room"}},
+		}},
+		{"resumed welcome", rules{"LINK-16"}, &runnerv1alpha1.Welcome{
+			Protocol: 1, Features: []string{"resume", "adopt", "credit"}, Session: []byte{1, 2, 3, 4}, ResumedReceived: proto.Uint64(0),
+		}},
+		{"resumed", rules{"LINK-16"}, &runnerv1alpha1.Resumed{Next: 301}},
+		{"ack", rules{"LINK-14"}, &runnerv1alpha1.Ack{Received: 300}},
+		{"credit", rules{"LINK-18"}, &runnerv1alpha1.Credit{Actor: 7, Offset: 1 << 40}},
+		{"credit of the link", rules{"LINK-18"}, &runnerv1alpha1.Credit{Offset: 1 << 40}},
+		{"hosted", rules{"LINK-19", "LEASE-4"}, &runnerv1alpha1.Hosted{Last: true, Actors: []*runnerv1alpha1.HostedActor{{
+			Id: "eu-1", Generation: 1 << 50, Nonce: []byte{9, 9}, Version: 3, Actor: 7, Pending: []byte{5, 5},
+		}}}},
+		{"adopted", rules{"LEASE-4"}, &runnerv1alpha1.Adopted{
+			Old: 7, Actor: 12, Generation: 1<<50 + 1, Nonce: []byte{8, 8}, Version: 4, RestoredConnections: 1,
+		}},
 		{"welcome", rules{"LINK-1", "LINK-7"}, &runnerv1alpha1.Welcome{
 			Protocol: 1, Features: []string{"kv"}, Session: []byte{1, 2, 3, 4}, Runner: "r-1", PingMs: 3000, LostMs: 15000,
 			Limits: &runnerv1alpha1.Limits{MaxMessage: 16777216, MaxState: 8388608}, TimeoutsMs: map[string]uint32{"action": 60000},

@@ -28,6 +28,7 @@ const (
 	ClientProtocolError      Kind = 63
 	ClientPing               Kind = 100
 	ClientPong               Kind = 101
+	ClientAck                Kind = 102
 	ClientGoodbye            Kind = 105
 )
 

@@ -10,6 +10,7 @@ var (
 	RequestInvalidAddress       = &Code{Group: "request", Code: "invalid_address", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The actor address is malformed. Write type:part:part with each part percent-encoded."}
 	RequestInvalidFrame         = &Code{Group: "request", Code: "invalid_frame", Status: 400, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "A frame could not be decoded."}
 	RequestTooLarge             = &Code{Group: "request", Code: "too_large", Status: 413, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The request exceeds a limit of the gateway."}
+	RequestTooMany              = &Code{Group: "request", Code: "too_many", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway, Text: "Too many calls of this principal or address are under way."}
 	RequestUnsupported          = &Code{Group: "request", Code: "unsupported", Status: 501, Retryable: false, Ran: RanNo, From: FromGateway | FromClient, Text: "The gateway does not support this option."}
 	RequestUnsupportedMediaType = &Code{Group: "request", Code: "unsupported_media_type", Status: 415, Retryable: false, Ran: RanNo, From: FromGateway, Text: "Send application/json or application/cbor."}
 	RequestNotFound             = &Code{Group: "request", Code: "not_found", Status: 404, Retryable: false, Ran: RanNo, From: FromGateway, Text: "There is no such endpoint."}
@@ -27,6 +28,8 @@ var (
 	ActorDestroyed              = &Code{Group: "actor", Code: "destroyed", Status: 410, Retryable: false, Ran: RanMaybe, From: FromGateway, Text: "The actor was destroyed while the request was under way."}
 	ActorFenced                 = &Code{Group: "actor", Code: "fenced", Status: 503, Retryable: true, Ran: RanMaybe, From: FromGateway, Text: "Another owner has taken over the actor; nothing this turn changed was kept."}
 	ActorElsewhere              = &Code{Group: "actor", Code: "elsewhere", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The actor is hosted through another gateway."}
+	ActorCrashLoop              = &Code{Group: "actor", Code: "crash_loop", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The actor stops again and again; its next start is due later. The cause is in the message."}
+	ActorTooManyConnections     = &Code{Group: "actor", Code: "too_many_connections", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The actor has too many connections."}
 	ActorCrashed                = &Code{Group: "actor", Code: "crashed", Status: 503, Retryable: true, Ran: RanMaybe, From: FromGateway | FromRunner, Text: "The actor stopped unexpectedly."}
 	ActionInvalidArguments      = &Code{Group: "action", Code: "invalid_arguments", Status: 400, Retryable: false, Ran: RanNo, From: FromRunner, Text: "The arguments do not fit the action."}
 	ActionTimedOut              = &Code{Group: "action", Code: "timed_out", Status: 504, Retryable: false, Ran: RanMaybe, From: FromGateway | FromRunner | FromClient, Text: "The action did not answer before its deadline."}
@@ -47,6 +50,7 @@ var (
 	ConnectionRejected          = &Code{Group: "connection", Code: "rejected", Status: 403, Retryable: false, Ran: RanYes, From: FromRunner, Text: "The actor refused the connection."}
 	ConnectionDisconnected      = &Code{Group: "connection", Code: "disconnected", Status: 410, Retryable: false, Ran: RanUnspecified, From: FromGateway | FromRunner, Text: "The actor closed the connection."}
 	ConnectionClosed            = &Code{Group: "connection", Code: "closed", Status: 410, Retryable: false, Ran: RanMaybe, From: FromGateway | FromClient, Text: "The connection was closed."}
+	ConnectionResumeLost        = &Code{Group: "connection", Code: "resume_lost", Status: 503, Retryable: true, Ran: RanMaybe, From: FromGateway | FromClient, Text: "More was sent to the connection than is kept for a client without socket; open it again."}
 	ConnectionTooMany           = &Code{Group: "connection", Code: "too_many", Status: 429, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The session has too many connections."}
 	ConnectionStateTooLarge     = &Code{Group: "connection", Code: "state_too_large", Status: 500, Retryable: false, Ran: RanYes, From: FromGateway | FromRunner, Text: "The connection's state exceeds the limit."}
 	SessionSlowReader           = &Code{Group: "session", Code: "slow_reader", Status: 503, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromClient, Text: "The client does not read fast enough; the session was closed."}
@@ -54,6 +58,8 @@ var (
 	SessionDuplicateCall        = &Code{Group: "session", Code: "duplicate_call", Status: 409, Retryable: false, Ran: RanNo, From: FromGateway, Text: "The session has an unanswered call with this number."}
 	SessionHelloTimedOut        = &Code{Group: "session", Code: "hello_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The socket sent nothing in time."}
 	SessionPingTimedOut         = &Code{Group: "session", Code: "ping_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromClient, Text: "The peer stopped answering."}
+	SessionSuperseded           = &Code{Group: "session", Code: "superseded", Status: 409, Retryable: false, Ran: RanUnspecified, From: FromGateway, Text: "The session goes on over another socket."}
+	SessionTooMany              = &Code{Group: "session", Code: "too_many", Status: 429, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "This principal or address has too many sessions."}
 	SessionLost                 = &Code{Group: "session", Code: "lost", Status: 503, Retryable: true, Ran: RanMaybe, From: FromClient, Text: "The socket was lost before the answer came."}
 	RunnerUnavailable           = &Code{Group: "runner", Code: "unavailable", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "No runner that hosts this actor type is connected."}
 	RunnerOverloaded            = &Code{Group: "runner", Code: "overloaded", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The runner's queue is full."}
@@ -65,6 +71,8 @@ var (
 	RunnerDraining              = &Code{Group: "runner", Code: "draining", Status: 503, Retryable: true, Ran: RanNo, From: FromRunner, Text: "The runner is shutting down."}
 	RunnerReplaced              = &Code{Group: "runner", Code: "replaced", Status: 409, Retryable: false, Ran: RanUnspecified, From: FromGateway, Text: "Another link of the same runner instance took over."}
 	RunnerPingTimedOut          = &Code{Group: "runner", Code: "ping_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromRunner, Text: "The peer stopped answering."}
+	RunnerSuperseded            = &Code{Group: "runner", Code: "superseded", Status: 409, Retryable: false, Ran: RanUnspecified, From: FromGateway, Text: "The session goes on over another socket."}
+	RunnerSessionLost           = &Code{Group: "runner", Code: "session_lost", Status: 503, Retryable: true, Ran: RanUnspecified, From: FromGateway | FromRunner, Text: "The session cannot be resumed; begin another."}
 	RunnerHelloTimedOut         = &Code{Group: "runner", Code: "hello_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The runner sent no Hello in time."}
 	StoreUnavailable            = &Code{Group: "store", Code: "unavailable", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The store cannot be reached; nothing was done."}
 	StoreRefused                = &Code{Group: "store", Code: "refused", Status: 500, Retryable: false, Ran: RanMaybe, From: FromGateway, Text: "The store refused the write for good."}
@@ -83,6 +91,7 @@ var registry = map[string]*Code{
 	"request.invalid_address":        RequestInvalidAddress,
 	"request.invalid_frame":          RequestInvalidFrame,
 	"request.too_large":              RequestTooLarge,
+	"request.too_many":               RequestTooMany,
 	"request.unsupported":            RequestUnsupported,
 	"request.unsupported_media_type": RequestUnsupportedMediaType,
 	"request.not_found":              RequestNotFound,
@@ -100,6 +109,8 @@ var registry = map[string]*Code{
 	"actor.destroyed":                ActorDestroyed,
 	"actor.fenced":                   ActorFenced,
 	"actor.elsewhere":                ActorElsewhere,
+	"actor.crash_loop":               ActorCrashLoop,
+	"actor.too_many_connections":     ActorTooManyConnections,
 	"actor.crashed":                  ActorCrashed,
 	"action.invalid_arguments":       ActionInvalidArguments,
 	"action.timed_out":               ActionTimedOut,
@@ -120,6 +131,7 @@ var registry = map[string]*Code{
 	"connection.rejected":            ConnectionRejected,
 	"connection.disconnected":        ConnectionDisconnected,
 	"connection.closed":              ConnectionClosed,
+	"connection.resume_lost":         ConnectionResumeLost,
 	"connection.too_many":            ConnectionTooMany,
 	"connection.state_too_large":     ConnectionStateTooLarge,
 	"session.slow_reader":            SessionSlowReader,
@@ -127,6 +139,8 @@ var registry = map[string]*Code{
 	"session.duplicate_call":         SessionDuplicateCall,
 	"session.hello_timed_out":        SessionHelloTimedOut,
 	"session.ping_timed_out":         SessionPingTimedOut,
+	"session.superseded":             SessionSuperseded,
+	"session.too_many":               SessionTooMany,
 	"session.lost":                   SessionLost,
 	"runner.unavailable":             RunnerUnavailable,
 	"runner.overloaded":              RunnerOverloaded,
@@ -138,6 +152,8 @@ var registry = map[string]*Code{
 	"runner.draining":                RunnerDraining,
 	"runner.replaced":                RunnerReplaced,
 	"runner.ping_timed_out":          RunnerPingTimedOut,
+	"runner.superseded":              RunnerSuperseded,
+	"runner.session_lost":            RunnerSessionLost,
 	"runner.hello_timed_out":         RunnerHelloTimedOut,
 	"store.unavailable":              StoreUnavailable,
 	"store.refused":                  StoreRefused,

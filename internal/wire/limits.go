@@ -20,6 +20,17 @@ type Limits struct {
 	MaxConnections   int // count per session: connection.too_many
 	MaxSubscriptions int // count per connection: request.too_large
 	MaxSessionQueue  int // session.slow_reader [SESS-6]
+	MaxChannelKept   int // connection.resume_lost [SESS-17]
+
+	// Of a gateway as a whole; 0: no limit.
+	MaxSockets              int // count: gateway.overloaded [LIMIT-2]
+	MaxSessionsPerPrincipal int // count: session.too_many [LIMIT-2]
+	MaxSessionsPerAddress   int // count: session.too_many [LIMIT-2]
+	MaxCallsPerPrincipal    int // count: request.too_many [LIMIT-2]
+	MaxCallsPerAddress      int // count: request.too_many [LIMIT-2]
+	MaxMemory               int // of all queues and buffers: gateway.overloaded, then as LIMIT-4 says
+
+	MaxConnectionsPerActor int // count: actor.too_many_connections [LIMIT-3]
 
 	MaxCallsPerActor   int // count: actor.overloaded [CALL-6]
 	MaxReadsPerActor   int // count: runner.invalid_report
@@ -37,6 +48,9 @@ type Limits struct {
 	MaxGroupOutputs    int // count: runner.invalid_report [GATE-4]
 	MaxGroupBytes      int // runner.invalid_report [GATE-4]
 	MaxHeldBytes       int // outputs of one actor held behind commits: runner.invalid_report
+	MaxUnacked         int // written and not acknowledged on a link, each way: writing waits [LINK-15]
+	EventWindow        int // cost of one actor's events under way: runner.invalid_report [LINK-18]
+	LinkWindow         int // cost of all events under way on a link: runner.invalid_report [LINK-18]
 }
 
 // DefaultLimits is the table of a gateway that was not told otherwise.
@@ -52,6 +66,16 @@ func DefaultLimits() Limits {
 		MaxConnections:   256,
 		MaxSubscriptions: 256,
 		MaxSessionQueue:  4 << 20,
+		MaxChannelKept:   1 << 20,
+
+		MaxSockets:              250_000,
+		MaxSessionsPerPrincipal: 250_000,
+		MaxSessionsPerAddress:   50_000,
+		MaxCallsPerPrincipal:    250_000,
+		MaxCallsPerAddress:      50_000,
+		MaxMemory:               1 << 30,
+
+		MaxConnectionsPerActor: 100_000,
 
 		MaxCallsPerActor:   1024,
 		MaxReadsPerActor:   64,
@@ -69,6 +93,9 @@ func DefaultLimits() Limits {
 		MaxGroupOutputs:    4096,
 		MaxGroupBytes:      8 << 20,
 		MaxHeldBytes:       32 << 20,
+		MaxUnacked:         16 << 20,
+		EventWindow:        8 << 20,
+		LinkWindow:         64 << 20,
 	}
 }
 
@@ -91,6 +118,11 @@ func (l Limits) Runner() *runnerv1alpha1.Limits {
 		MaxGroupOutputs:    uint32(l.MaxGroupOutputs),
 		MaxGroupBytes:      uint32(l.MaxGroupBytes),
 		MaxHeldBytes:       uint32(l.MaxHeldBytes),
+		MaxUnackedBytes:    uint32(l.MaxUnacked),
+		EventWindow:        uint64(l.EventWindow),
+		LinkWindow:         uint64(l.LinkWindow),
+
+		MaxConnectionsPerActor: uint32(l.MaxConnectionsPerActor),
 	}
 }
 

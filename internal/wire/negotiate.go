@@ -11,10 +11,18 @@ const (
 	FeatureConnections = "connections"
 	FeatureEvents      = "events"
 	FeatureKV          = "kv"
+	FeatureResume      = "resume"
+	FeatureAdopt       = "adopt"
+	FeatureCredit      = "credit"
 )
 
 // RunnerFeatures are what this code offers; core is not named.
-func RunnerFeatures() []string { return []string{FeatureConnections, FeatureEvents, FeatureKV} }
+func RunnerFeatures() []string {
+	return []string{FeatureConnections, FeatureEvents, FeatureKV, FeatureResume, FeatureAdopt, FeatureCredit}
+}
+
+// FeatureClientResume is the client protocol's only feature: a session that outlives its socket [SESS-13].
+const FeatureClientResume = "resume"
 
 // WebSocket subprotocols.
 const (
@@ -53,6 +61,12 @@ func featureOf(k Kind) string {
 		return FeatureKV
 	case RunnerConnectionOpen, RunnerConnectionClose, RunnerConnectionState, RunnerPrincipal:
 		return FeatureConnections
+	case RunnerHosted, RunnerAdopted:
+		return FeatureAdopt
+	case RunnerAck, RunnerResumed:
+		return FeatureResume
+	case RunnerCredit:
+		return FeatureCredit
 	default:
 		return ""
 	}

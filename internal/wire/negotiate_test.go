@@ -34,7 +34,7 @@ func TestTheHighestCommonProtocolIsChosen(t *testing.T) {
 // [LINK-4].
 func TestFeaturesAreWhatBothName(t *testing.T) {
 	ours := RunnerFeatures()
-	if got := NegotiateFeatures(ours, []string{"resume", FeatureKV, FeatureKV, FeatureConnections}); !slices.Equal(got, []string{FeatureConnections, FeatureKV}) {
+	if got := NegotiateFeatures(ours, []string{"unheard", FeatureKV, FeatureKV, FeatureConnections}); !slices.Equal(got, []string{FeatureConnections, FeatureKV}) {
 		t.Errorf("got %v", got)
 	}
 	if got := NegotiateFeatures(ours, nil); got == nil || len(got) != 0 {
@@ -48,6 +48,8 @@ func TestAKindNeedsItsFeature(t *testing.T) {
 		RunnerEmit: FeatureEvents, RunnerKvRead: FeatureKV, RunnerKvResult: FeatureKV,
 		RunnerConnectionOpen: FeatureConnections, RunnerConnectionClose: FeatureConnections,
 		RunnerConnectionState: FeatureConnections, RunnerPrincipal: FeatureConnections,
+		RunnerHosted: FeatureAdopt, RunnerAdopted: FeatureAdopt, RunnerCredit: FeatureCredit,
+		RunnerAck: FeatureResume, RunnerResumed: FeatureResume,
 	}
 	fields := (*runnerv1alpha1.Frame)(nil).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {

@@ -63,11 +63,19 @@ func (o *Outbox) PushLink(m Message) {
 	o.queued += len(o.urgent) - before
 }
 
+// TakeLink moves the link frames to dst.
+func (o *Outbox) TakeLink(dst []byte) []byte {
+	dst = append(dst, o.urgent...)
+	o.queued -= len(o.urgent)
+	o.urgent = o.urgent[:0]
+	return dst
+}
+
 // Take moves whole frames to dst until about limit bytes are there or nothing is left. What it moved counts as written.
 func (o *Outbox) Take(dst []byte, limit int) []byte {
 	start := len(dst)
-	dst = append(dst, o.urgent...)
-	o.urgent = o.urgent[:0]
+	dst = o.TakeLink(dst)
+	lanes := len(dst)
 	for len(dst)-start < limit && o.head < len(o.ready) {
 		l := o.ready[o.head]
 		o.ready[o.head] = nil
@@ -85,7 +93,7 @@ func (o *Outbox) Take(dst []byte, limit int) []byte {
 	} else if o.head > len(o.ready)/2 && o.head > 64 {
 		o.ready, o.head = slices.Delete(o.ready, 0, o.head), 0
 	}
-	o.queued -= len(dst) - start
+	o.queued -= len(dst) - lanes
 	return dst
 }
 

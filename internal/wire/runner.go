@@ -32,12 +32,17 @@ const (
 	RunnerConnectionClose Kind = 31
 	RunnerConnectionState Kind = 32
 	RunnerPrincipal       Kind = 34
+	RunnerHosted          Kind = 50
+	RunnerAdopted         Kind = 51
 	RunnerDrain           Kind = 52
 	RunnerFence           Kind = 60
 	RunnerFenceReached    Kind = 61
 	RunnerUnsupported     Kind = 62
 	RunnerPing            Kind = 100
 	RunnerPong            Kind = 101
+	RunnerAck             Kind = 102
+	RunnerCredit          Kind = 103
+	RunnerResumed         Kind = 104
 	RunnerGoodbye         Kind = 105
 )
 
@@ -297,6 +302,9 @@ type Emit struct {
 	All        bool
 	Unreliable bool
 }
+
+// Cost is what the event costs of a credit [LINK-18].
+func (m *Emit) Cost() uint64 { return 64 + uint64(len(m.Event)) + uint64(len(m.Args)) }
 
 // Kind implements Message.
 func (*Emit) Kind() Kind { return RunnerEmit }

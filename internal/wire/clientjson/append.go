@@ -105,6 +105,31 @@ func (o *object) hello(m *clientv1alpha1.Hello) {
 	o.text("sdk", m.GetSdk())
 	o.text("sdkVersion", m.GetSdkVersion())
 	o.texts("features", m.GetFeatures())
+	if r := m.GetResume(); r != nil {
+		o.name("resume")
+		o.open()
+		o.key("token", r.GetToken())
+		o.received(r.GetReceived())
+		o.end()
+	}
+}
+
+func (o *object) received(list []*clientv1alpha1.Received) {
+	if len(list) == 0 {
+		return
+	}
+	o.name("received")
+	o.dst = append(o.dst, '[')
+	for i, r := range list {
+		if i > 0 {
+			o.dst = append(o.dst, ',')
+		}
+		o.open()
+		o.uint("connection", r.GetConnection())
+		o.uint("frames", r.GetFrames())
+		o.end()
+	}
+	o.dst = append(o.dst, ']')
 }
 
 func (o *object) welcome(m *clientv1alpha1.Welcome) {
@@ -123,6 +148,10 @@ func (o *object) welcome(m *clientv1alpha1.Welcome) {
 	o.texts("features", m.GetFeatures())
 	o.text("gateway", m.GetGateway())
 	o.bool("development", m.GetDevelopment())
+	o.key("resumeToken", m.GetResumeToken())
+	o.bool("resumed", m.GetResumed())
+	o.received(m.GetReceived())
+	o.uint("resumeMs", uint64(m.GetResumeMs()))
 }
 
 // connection writes the messages about connections and subscriptions; false: m is none of them.
@@ -191,6 +220,9 @@ func (o *object) link(m any) bool {
 		o.begin("pong")
 		o.uint("nonce", m.GetNonce())
 		o.int("nowMs", m.GetNowMs())
+	case *clientv1alpha1.Ack:
+		o.begin("ack")
+		o.received(m.GetReceived())
 	case *commonv1alpha1.Goodbye:
 		o.begin("goodbye")
 		o.text("code", m.GetCode())

@@ -95,6 +95,7 @@ var typeOf = map[wire.Kind]string{
 	wire.ClientProtocolError:      "protocolError",
 	wire.ClientPing:               "ping",
 	wire.ClientPong:               "pong",
+	wire.ClientAck:                "ack",
 	wire.ClientGoodbye:            "goodbye",
 }
 

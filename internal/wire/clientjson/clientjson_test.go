@@ -18,7 +18,8 @@ import (
 )
 
 var (
-	failure = &wire.Error{
+	received = []*clientv1alpha1.Received{{Frames: 3}, {Connection: 2, Frames: 1}, {Connection: 4}}
+	failure  = &wire.Error{
 		Group: "user", Code: "no_funds", Message: "Not \"enough\".", Metadata: []byte{0xa1, 0x61, 'n', 5},
 		Retryable: true, Ran: wire.RanYes, RetryAfterMs: 250,
 	}
@@ -89,6 +90,15 @@ var messages = []struct {
 			},
 		},
 	},
+	{
+		`{"type":"hello","resume":{"token":"g.t","received":[{"frames":3},{"connection":2,"frames":1},{"connection":4}]}}`,
+		&clientv1alpha1.Hello{Resume: &clientv1alpha1.Resume{Token: []byte("g.t"), Received: received}},
+	},
+	{
+		`{"type":"welcome","resumeToken":"g.u","resumed":true,"received":[{"frames":3},{"connection":2,"frames":1},{"connection":4}],"resumeMs":30000}`,
+		&clientv1alpha1.Welcome{ResumeToken: []byte("g.u"), Resumed: true, Received: received, ResumeMs: 30000},
+	},
+	{`{"type":"ack","received":[{"frames":3},{"connection":2,"frames":1},{"connection":4}]}`, &clientv1alpha1.Ack{Received: received}},
 	{`{"type":"reject","error":` + failureJSON + `}`, &clientv1alpha1.Reject{Error: failure.Proto()}},
 	{
 		`{"type":"connectionOpen","connection":1,"target":"t","mode":"get","input":{"a":null},"params":false,"subscriptions":["e"]}`,

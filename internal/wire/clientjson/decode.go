@@ -69,10 +69,7 @@ func (m *members) message(typ string) any {
 	case "cancelCall":
 		return &clientv1alpha1.CancelCall{Id: m.uint("id")}
 	case "hello":
-		return &clientv1alpha1.Hello{
-			Token: m.text("token"), Namespace: m.text("namespace"), Sdk: m.text("sdk"),
-			SdkVersion: m.text("sdkVersion"), Features: m.texts("features"),
-		}
+		return m.hello()
 	case "welcome":
 		return m.welcome()
 	case "reject":
@@ -111,10 +108,31 @@ func (m *members) call() any {
 	return c
 }
 
+func (m *members) hello() any {
+	h := &clientv1alpha1.Hello{
+		Token: m.text("token"), Namespace: m.text("namespace"), Sdk: m.text("sdk"),
+		SdkVersion: m.text("sdkVersion"), Features: m.texts("features"),
+	}
+	if m.find("resume") != nil {
+		fields := m.nested("resume")
+		h.Resume = &clientv1alpha1.Resume{Token: fields.textBytes("token"), Received: fields.received()}
+		m.fail(fields.err)
+	}
+	return h
+}
+
+func (m *members) received() (list []*clientv1alpha1.Received) {
+	m.objects("received", func(fields *members) {
+		list = append(list, &clientv1alpha1.Received{Connection: fields.uint("connection"), Frames: fields.uint("frames")})
+	})
+	return list
+}
+
 func (m *members) welcome() any {
 	w := &clientv1alpha1.Welcome{
 		Session: m.text("session"), PingMs: m.uint32("pingMs"), NowMs: m.int64("nowMs"), Features: m.texts("features"),
-		Gateway: m.text("gateway"), Development: m.bool("development"),
+		Gateway: m.text("gateway"), Development: m.bool("development"), ResumeToken: m.textBytes("resumeToken"),
+		Resumed: m.bool("resumed"), Received: m.received(), ResumeMs: m.uint32("resumeMs"),
 	}
 	if m.find("limits") != nil {
 		fields := m.nested("limits")
@@ -169,6 +187,8 @@ func (m *members) linkMessage(typ string) any {
 		return &commonv1alpha1.Ping{Nonce: m.uint("nonce")}
 	case "pong":
 		return &clientv1alpha1.Pong{Nonce: m.uint("nonce"), NowMs: m.int64("nowMs")}
+	case "ack":
+		return &clientv1alpha1.Ack{Received: m.received()}
 	case "goodbye":
 		return &commonv1alpha1.Goodbye{
 			Code: m.text("code"), Message: m.text("message"), RetryAfterMs: m.uint32("retryAfterMs"),

@@ -34,7 +34,7 @@ var known = func() map[string]string {
 		idempotencyKey traceparent tracestate oneway output error event token namespace sdk sdkVersion features session
 		limits pingMs nowMs gateway development params subscriptions actorId connectionId reason reconnect events kind
 		number nonce code message retryAfterMs address key group metadata retryable ran maxMessage maxArgs maxInput
-		maxParams maxCalls maxConnections maxSubscriptions`) {
+		maxParams maxCalls maxConnections maxSubscriptions resume resumeToken resumed received resumeMs frames`) {
 		names[name] = name
 	}
 	return names
@@ -130,7 +130,7 @@ func shorten(s string) string {
 }
 
 func (m *members) fail(err *wire.Error) {
-	if m.err == nil {
+	if m.err == nil && err != nil {
 		m.err = err
 	}
 }
@@ -254,6 +254,32 @@ func splitTexts(raw []byte) ([]string, bool) {
 		list = append(list, string(unquote(item)))
 	}
 	return list, dec.PeekKind() == ']'
+}
+
+// objects reads a field that is an array of objects.
+func (m *members) objects(name string, read func(*members)) {
+	raw := m.find(name)
+	if raw == nil {
+		return
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	if _, err := dec.ReadToken(); err != nil || raw[0] != '[' {
+		m.wrong(name, "an array of objects")
+		return
+	}
+	for dec.PeekKind() == '{' {
+		item, err := dec.ReadValue()
+		if err != nil {
+			break
+		}
+		fields := new(members)
+		fields.readMembers(item)
+		read(fields)
+		m.fail(fields.err)
+	}
+	if dec.PeekKind() != ']' {
+		m.wrong(name, "an array of objects")
+	}
 }
 
 // payload translates a field to CBOR.

@@ -47,6 +47,7 @@ type Frame struct {
 	//	*Frame_ProtocolError
 	//	*Frame_Ping
 	//	*Frame_Pong
+	//	*Frame_Ack
 	//	*Frame_Goodbye
 	Kind          isFrame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -252,6 +253,15 @@ func (x *Frame) GetPong() *Pong {
 	return nil
 }
 
+func (x *Frame) GetAck() *Ack {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Ack); ok {
+			return x.Ack
+		}
+	}
+	return nil
+}
+
 func (x *Frame) GetGoodbye() *v1alpha1.Goodbye {
 	if x != nil {
 		if x, ok := x.Kind.(*Frame_Goodbye); ok {
@@ -337,6 +347,10 @@ type Frame_Pong struct {
 	Pong *Pong `protobuf:"bytes,101,opt,name=pong,proto3,oneof"`
 }
 
+type Frame_Ack struct {
+	Ack *Ack `protobuf:"bytes,102,opt,name=ack,proto3,oneof"`
+}
+
 type Frame_Goodbye struct {
 	Goodbye *v1alpha1.Goodbye `protobuf:"bytes,105,opt,name=goodbye,proto3,oneof"`
 }
@@ -376,6 +390,8 @@ func (*Frame_ProtocolError) isFrame_Kind() {}
 func (*Frame_Ping) isFrame_Kind() {}
 
 func (*Frame_Pong) isFrame_Kind() {}
+
+func (*Frame_Ack) isFrame_Kind() {}
 
 func (*Frame_Goodbye) isFrame_Kind() {}
 
@@ -713,10 +729,13 @@ type Hello struct {
 	// Client token; empty where the transport carried it or none is needed.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// Default for addresses without one; empty: "default".
-	Namespace     string   `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Sdk           string   `protobuf:"bytes,3,opt,name=sdk,proto3" json:"sdk,omitempty"`
-	SdkVersion    string   `protobuf:"bytes,4,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
-	Features      []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	Namespace  string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Sdk        string `protobuf:"bytes,3,opt,name=sdk,proto3" json:"sdk,omitempty"`
+	SdkVersion string `protobuf:"bytes,4,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
+	// "resume" asks for a session that can be resumed.
+	Features []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	// The session to go on with.
+	Resume        *Resume `protobuf:"bytes,6,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,24 +805,193 @@ func (x *Hello) GetFeatures() []string {
 	return nil
 }
 
+func (x *Hello) GetResume() *Resume {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+// Resume asks to go on with a session whose socket was lost (SESS-15).
+type Resume struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As the last Welcome named it.
+	Token []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Every channel that the client still has.
+	Received      []*Received `protobuf:"bytes,2,rep,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resume) Reset() {
+	*x = Resume{}
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resume) ProtoMessage() {}
+
+func (x *Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resume.ProtoReflect.Descriptor instead.
+func (*Resume) Descriptor() ([]byte, []int) {
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Resume) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *Resume) GetReceived() []*Received {
+	if x != nil {
+		return x.Received
+	}
+	return nil
+}
+
+// Received is how many counted frames of a channel have arrived.
+type Received struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Channel: the connection's number; 0: the session's own.
+	Connection    uint64 `protobuf:"varint,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	Frames        uint64 `protobuf:"varint,2,opt,name=frames,proto3" json:"frames,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Received) Reset() {
+	*x = Received{}
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Received) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Received) ProtoMessage() {}
+
+func (x *Received) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Received.ProtoReflect.Descriptor instead.
+func (*Received) Descriptor() ([]byte, []int) {
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Received) GetConnection() uint64 {
+	if x != nil {
+		return x.Connection
+	}
+	return 0
+}
+
+func (x *Received) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+// Ack tells how far channels have been received; channels that are not named are where they were. Link frame.
+type Ack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Received      []*Received            `protobuf:"bytes,1,rep,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ack) Reset() {
+	*x = Ack{}
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ack) ProtoMessage() {}
+
+func (x *Ack) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ack.ProtoReflect.Descriptor instead.
+func (*Ack) Descriptor() ([]byte, []int) {
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Ack) GetReceived() []*Received {
+	if x != nil {
+		return x.Received
+	}
+	return nil
+}
+
 // Welcome answers Hello.
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names the session in logs.
-	Session       string   `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Limits        *Limits  `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
-	PingMs        uint32   `protobuf:"varint,3,opt,name=ping_ms,json=pingMs,proto3" json:"ping_ms,omitempty"`
-	NowMs         int64    `protobuf:"varint,4,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
-	Features      []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
-	Gateway       string   `protobuf:"bytes,6,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	Development   bool     `protobuf:"varint,7,opt,name=development,proto3" json:"development,omitempty"`
+	Session     string   `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Limits      *Limits  `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
+	PingMs      uint32   `protobuf:"varint,3,opt,name=ping_ms,json=pingMs,proto3" json:"ping_ms,omitempty"`
+	NowMs       int64    `protobuf:"varint,4,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	Features    []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	Gateway     string   `protobuf:"bytes,6,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	Development bool     `protobuf:"varint,7,opt,name=development,proto3" json:"development,omitempty"`
+	// Feature resume: names the session once, in the Hello of another socket. At most 128 bytes.
+	ResumeToken []byte `protobuf:"bytes,8,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// The session that Hello named goes on.
+	Resumed bool `protobuf:"varint,9,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// With resumed: every channel that the gateway still has.
+	Received []*Received `protobuf:"bytes,10,rep,name=received,proto3" json:"received,omitempty"`
+	// Feature resume: how long the session is kept without socket.
+	ResumeMs      uint32 `protobuf:"varint,11,opt,name=resume_ms,json=resumeMs,proto3" json:"resume_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[6]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1003,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[6]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1016,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{6}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Welcome) GetSession() string {
@@ -880,6 +1068,34 @@ func (x *Welcome) GetDevelopment() bool {
 	return false
 }
 
+func (x *Welcome) GetResumeToken() []byte {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return nil
+}
+
+func (x *Welcome) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+func (x *Welcome) GetReceived() []*Received {
+	if x != nil {
+		return x.Received
+	}
+	return nil
+}
+
+func (x *Welcome) GetResumeMs() uint32 {
+	if x != nil {
+		return x.ResumeMs
+	}
+	return 0
+}
+
 // Reject refuses a Hello; the gateway closes the socket after it.
 type Reject struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -890,7 +1106,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[7]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1118,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[7]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1131,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{7}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reject) GetError() *v1alpha1.Error {
@@ -941,7 +1157,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[8]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1169,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[8]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1182,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{8}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Limits) GetMaxMessage() uint32 {
@@ -1037,7 +1253,7 @@ type ConnectionOpen struct {
 
 func (x *ConnectionOpen) Reset() {
 	*x = ConnectionOpen{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[9]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1265,7 @@ func (x *ConnectionOpen) String() string {
 func (*ConnectionOpen) ProtoMessage() {}
 
 func (x *ConnectionOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[9]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1278,7 @@ func (x *ConnectionOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionOpen.ProtoReflect.Descriptor instead.
 func (*ConnectionOpen) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{9}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConnectionOpen) GetConnection() uint64 {
@@ -1126,7 +1342,7 @@ type ConnectionOpened struct {
 
 func (x *ConnectionOpened) Reset() {
 	*x = ConnectionOpened{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[10]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1354,7 @@ func (x *ConnectionOpened) String() string {
 func (*ConnectionOpened) ProtoMessage() {}
 
 func (x *ConnectionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[10]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1367,7 @@ func (x *ConnectionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionOpened.ProtoReflect.Descriptor instead.
 func (*ConnectionOpened) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{10}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConnectionOpened) GetConnection() uint64 {
@@ -1186,7 +1402,7 @@ type ConnectionClose struct {
 
 func (x *ConnectionClose) Reset() {
 	*x = ConnectionClose{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[11]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1414,7 @@ func (x *ConnectionClose) String() string {
 func (*ConnectionClose) ProtoMessage() {}
 
 func (x *ConnectionClose) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[11]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1427,7 @@ func (x *ConnectionClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionClose.ProtoReflect.Descriptor instead.
 func (*ConnectionClose) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{11}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConnectionClose) GetConnection() uint64 {
@@ -1241,7 +1457,7 @@ type ConnectionClosed struct {
 
 func (x *ConnectionClosed) Reset() {
 	*x = ConnectionClosed{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[12]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1469,7 @@ func (x *ConnectionClosed) String() string {
 func (*ConnectionClosed) ProtoMessage() {}
 
 func (x *ConnectionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[12]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1482,7 @@ func (x *ConnectionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionClosed.ProtoReflect.Descriptor instead.
 func (*ConnectionClosed) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{12}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConnectionClosed) GetConnection() uint64 {
@@ -1303,7 +1519,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[13]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1531,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[13]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1544,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{13}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Subscribe) GetId() uint64 {
@@ -1364,7 +1580,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[14]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1592,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[14]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1605,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{14}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Unsubscribe) GetId() uint64 {
@@ -1425,7 +1641,7 @@ type SubscriptionResult struct {
 
 func (x *SubscriptionResult) Reset() {
 	*x = SubscriptionResult{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[15]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1653,7 @@ func (x *SubscriptionResult) String() string {
 func (*SubscriptionResult) ProtoMessage() {}
 
 func (x *SubscriptionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[15]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1666,7 @@ func (x *SubscriptionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionResult.ProtoReflect.Descriptor instead.
 func (*SubscriptionResult) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{15}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SubscriptionResult) GetId() uint64 {
@@ -1484,7 +1700,7 @@ type ProtocolError struct {
 
 func (x *ProtocolError) Reset() {
 	*x = ProtocolError{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[16]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1712,7 @@ func (x *ProtocolError) String() string {
 func (*ProtocolError) ProtoMessage() {}
 
 func (x *ProtocolError) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[16]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1725,7 @@ func (x *ProtocolError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtocolError.ProtoReflect.Descriptor instead.
 func (*ProtocolError) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{16}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProtocolError) GetError() *v1alpha1.Error {
@@ -1530,7 +1746,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[17]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1758,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[17]
+	mi := &file_stagedoor_client_v1alpha1_client_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1771,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{17}
+	return file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Pong) GetNonce() uint64 {
@@ -1576,8 +1792,7 @@ var File_stagedoor_client_v1alpha1_client_proto protoreflect.FileDescriptor
 
 const file_stagedoor_client_v1alpha1_client_proto_rawDesc = "" +
 	"\n" +
-	"&stagedoor/client/v1alpha1/client.proto\x12\x19stagedoor.client.v1alpha1\x1a&stagedoor/common/v1alpha1/common.proto\"\xf3\n" +
-	"\n" +
+	"&stagedoor/client/v1alpha1/client.proto\x12\x19stagedoor.client.v1alpha1\x1a&stagedoor/common/v1alpha1/common.proto\"\xa7\v\n" +
 	"\x05Frame\x125\n" +
 	"\x04call\x18\x01 \x01(\v2\x1f.stagedoor.client.v1alpha1.CallH\x00R\x04call\x12H\n" +
 	"\vcall_result\x18\x02 \x01(\v2%.stagedoor.client.v1alpha1.CallResultH\x00R\n" +
@@ -1598,7 +1813,8 @@ const file_stagedoor_client_v1alpha1_client_proto_rawDesc = "" +
 	"\vunsupported\x18> \x01(\v2&.stagedoor.common.v1alpha1.UnsupportedH\x00R\vunsupported\x12Q\n" +
 	"\x0eprotocol_error\x18? \x01(\v2(.stagedoor.client.v1alpha1.ProtocolErrorH\x00R\rprotocolError\x125\n" +
 	"\x04ping\x18d \x01(\v2\x1f.stagedoor.common.v1alpha1.PingH\x00R\x04ping\x125\n" +
-	"\x04pong\x18e \x01(\v2\x1f.stagedoor.client.v1alpha1.PongH\x00R\x04pong\x12>\n" +
+	"\x04pong\x18e \x01(\v2\x1f.stagedoor.client.v1alpha1.PongH\x00R\x04pong\x122\n" +
+	"\x03ack\x18f \x01(\v2\x1e.stagedoor.client.v1alpha1.AckH\x00R\x03ack\x12>\n" +
 	"\agoodbye\x18i \x01(\v2\".stagedoor.common.v1alpha1.GoodbyeH\x00R\agoodbyeB\x06\n" +
 	"\x04kind\"\xad\x03\n" +
 	"\x04Call\x12\x0e\n" +
@@ -1639,14 +1855,25 @@ const file_stagedoor_client_v1alpha1_client_proto_rawDesc = "" +
 	"\x04args\x18\x03 \x01(\fR\x04args\"\x1c\n" +
 	"\n" +
 	"CancelCall\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\"\x8a\x01\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\xc5\x01\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03sdk\x18\x03 \x01(\tR\x03sdk\x12\x1f\n" +
 	"\vsdk_version\x18\x04 \x01(\tR\n" +
 	"sdkVersion\x12\x1a\n" +
-	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"\xe6\x01\n" +
+	"\bfeatures\x18\x05 \x03(\tR\bfeatures\x129\n" +
+	"\x06resume\x18\x06 \x01(\v2!.stagedoor.client.v1alpha1.ResumeR\x06resume\"_\n" +
+	"\x06Resume\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12?\n" +
+	"\breceived\x18\x02 \x03(\v2#.stagedoor.client.v1alpha1.ReceivedR\breceived\"B\n" +
+	"\bReceived\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\x04R\n" +
+	"connection\x12\x16\n" +
+	"\x06frames\x18\x02 \x01(\x04R\x06frames\"F\n" +
+	"\x03Ack\x12?\n" +
+	"\breceived\x18\x01 \x03(\v2#.stagedoor.client.v1alpha1.ReceivedR\breceived\"\x81\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x129\n" +
 	"\x06limits\x18\x02 \x01(\v2!.stagedoor.client.v1alpha1.LimitsR\x06limits\x12\x17\n" +
@@ -1654,7 +1881,12 @@ const file_stagedoor_client_v1alpha1_client_proto_rawDesc = "" +
 	"\x06now_ms\x18\x04 \x01(\x03R\x05nowMs\x12\x1a\n" +
 	"\bfeatures\x18\x05 \x03(\tR\bfeatures\x12\x18\n" +
 	"\agateway\x18\x06 \x01(\tR\agateway\x12 \n" +
-	"\vdevelopment\x18\a \x01(\bR\vdevelopment\"@\n" +
+	"\vdevelopment\x18\a \x01(\bR\vdevelopment\x12!\n" +
+	"\fresume_token\x18\b \x01(\fR\vresumeToken\x12\x18\n" +
+	"\aresumed\x18\t \x01(\bR\aresumed\x12?\n" +
+	"\breceived\x18\n" +
+	" \x03(\v2#.stagedoor.client.v1alpha1.ReceivedR\breceived\x12\x1b\n" +
+	"\tresume_ms\x18\v \x01(\rR\bresumeMs\"@\n" +
 	"\x06Reject\x126\n" +
 	"\x05error\x18\x01 \x01(\v2 .stagedoor.common.v1alpha1.ErrorR\x05error\"\xf3\x01\n" +
 	"\x06Limits\x12\x1f\n" +
@@ -1732,7 +1964,7 @@ func file_stagedoor_client_v1alpha1_client_proto_rawDescGZIP() []byte {
 	return file_stagedoor_client_v1alpha1_client_proto_rawDescData
 }
 
-var file_stagedoor_client_v1alpha1_client_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_stagedoor_client_v1alpha1_client_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_stagedoor_client_v1alpha1_client_proto_goTypes = []any{
 	(*Frame)(nil),                // 0: stagedoor.client.v1alpha1.Frame
 	(*Call)(nil),                 // 1: stagedoor.client.v1alpha1.Call
@@ -1740,25 +1972,28 @@ var file_stagedoor_client_v1alpha1_client_proto_goTypes = []any{
 	(*Event)(nil),                // 3: stagedoor.client.v1alpha1.Event
 	(*CancelCall)(nil),           // 4: stagedoor.client.v1alpha1.CancelCall
 	(*Hello)(nil),                // 5: stagedoor.client.v1alpha1.Hello
-	(*Welcome)(nil),              // 6: stagedoor.client.v1alpha1.Welcome
-	(*Reject)(nil),               // 7: stagedoor.client.v1alpha1.Reject
-	(*Limits)(nil),               // 8: stagedoor.client.v1alpha1.Limits
-	(*ConnectionOpen)(nil),       // 9: stagedoor.client.v1alpha1.ConnectionOpen
-	(*ConnectionOpened)(nil),     // 10: stagedoor.client.v1alpha1.ConnectionOpened
-	(*ConnectionClose)(nil),      // 11: stagedoor.client.v1alpha1.ConnectionClose
-	(*ConnectionClosed)(nil),     // 12: stagedoor.client.v1alpha1.ConnectionClosed
-	(*Subscribe)(nil),            // 13: stagedoor.client.v1alpha1.Subscribe
-	(*Unsubscribe)(nil),          // 14: stagedoor.client.v1alpha1.Unsubscribe
-	(*SubscriptionResult)(nil),   // 15: stagedoor.client.v1alpha1.SubscriptionResult
-	(*ProtocolError)(nil),        // 16: stagedoor.client.v1alpha1.ProtocolError
-	(*Pong)(nil),                 // 17: stagedoor.client.v1alpha1.Pong
-	(*v1alpha1.Unsupported)(nil), // 18: stagedoor.common.v1alpha1.Unsupported
-	(*v1alpha1.Ping)(nil),        // 19: stagedoor.common.v1alpha1.Ping
-	(*v1alpha1.Goodbye)(nil),     // 20: stagedoor.common.v1alpha1.Goodbye
-	(*v1alpha1.Address)(nil),     // 21: stagedoor.common.v1alpha1.Address
-	(v1alpha1.Mode)(0),           // 22: stagedoor.common.v1alpha1.Mode
-	(*v1alpha1.Error)(nil),       // 23: stagedoor.common.v1alpha1.Error
-	(v1alpha1.Reconnect)(0),      // 24: stagedoor.common.v1alpha1.Reconnect
+	(*Resume)(nil),               // 6: stagedoor.client.v1alpha1.Resume
+	(*Received)(nil),             // 7: stagedoor.client.v1alpha1.Received
+	(*Ack)(nil),                  // 8: stagedoor.client.v1alpha1.Ack
+	(*Welcome)(nil),              // 9: stagedoor.client.v1alpha1.Welcome
+	(*Reject)(nil),               // 10: stagedoor.client.v1alpha1.Reject
+	(*Limits)(nil),               // 11: stagedoor.client.v1alpha1.Limits
+	(*ConnectionOpen)(nil),       // 12: stagedoor.client.v1alpha1.ConnectionOpen
+	(*ConnectionOpened)(nil),     // 13: stagedoor.client.v1alpha1.ConnectionOpened
+	(*ConnectionClose)(nil),      // 14: stagedoor.client.v1alpha1.ConnectionClose
+	(*ConnectionClosed)(nil),     // 15: stagedoor.client.v1alpha1.ConnectionClosed
+	(*Subscribe)(nil),            // 16: stagedoor.client.v1alpha1.Subscribe
+	(*Unsubscribe)(nil),          // 17: stagedoor.client.v1alpha1.Unsubscribe
+	(*SubscriptionResult)(nil),   // 18: stagedoor.client.v1alpha1.SubscriptionResult
+	(*ProtocolError)(nil),        // 19: stagedoor.client.v1alpha1.ProtocolError
+	(*Pong)(nil),                 // 20: stagedoor.client.v1alpha1.Pong
+	(*v1alpha1.Unsupported)(nil), // 21: stagedoor.common.v1alpha1.Unsupported
+	(*v1alpha1.Ping)(nil),        // 22: stagedoor.common.v1alpha1.Ping
+	(*v1alpha1.Goodbye)(nil),     // 23: stagedoor.common.v1alpha1.Goodbye
+	(*v1alpha1.Address)(nil),     // 24: stagedoor.common.v1alpha1.Address
+	(v1alpha1.Mode)(0),           // 25: stagedoor.common.v1alpha1.Mode
+	(*v1alpha1.Error)(nil),       // 26: stagedoor.common.v1alpha1.Error
+	(v1alpha1.Reconnect)(0),      // 27: stagedoor.common.v1alpha1.Reconnect
 }
 var file_stagedoor_client_v1alpha1_client_proto_depIdxs = []int32{
 	1,  // 0: stagedoor.client.v1alpha1.Frame.call:type_name -> stagedoor.client.v1alpha1.Call
@@ -1766,36 +2001,41 @@ var file_stagedoor_client_v1alpha1_client_proto_depIdxs = []int32{
 	3,  // 2: stagedoor.client.v1alpha1.Frame.event:type_name -> stagedoor.client.v1alpha1.Event
 	4,  // 3: stagedoor.client.v1alpha1.Frame.cancel_call:type_name -> stagedoor.client.v1alpha1.CancelCall
 	5,  // 4: stagedoor.client.v1alpha1.Frame.hello:type_name -> stagedoor.client.v1alpha1.Hello
-	6,  // 5: stagedoor.client.v1alpha1.Frame.welcome:type_name -> stagedoor.client.v1alpha1.Welcome
-	7,  // 6: stagedoor.client.v1alpha1.Frame.reject:type_name -> stagedoor.client.v1alpha1.Reject
-	9,  // 7: stagedoor.client.v1alpha1.Frame.connection_open:type_name -> stagedoor.client.v1alpha1.ConnectionOpen
-	10, // 8: stagedoor.client.v1alpha1.Frame.connection_opened:type_name -> stagedoor.client.v1alpha1.ConnectionOpened
-	11, // 9: stagedoor.client.v1alpha1.Frame.connection_close:type_name -> stagedoor.client.v1alpha1.ConnectionClose
-	12, // 10: stagedoor.client.v1alpha1.Frame.connection_closed:type_name -> stagedoor.client.v1alpha1.ConnectionClosed
-	13, // 11: stagedoor.client.v1alpha1.Frame.subscribe:type_name -> stagedoor.client.v1alpha1.Subscribe
-	14, // 12: stagedoor.client.v1alpha1.Frame.unsubscribe:type_name -> stagedoor.client.v1alpha1.Unsubscribe
-	15, // 13: stagedoor.client.v1alpha1.Frame.subscription_result:type_name -> stagedoor.client.v1alpha1.SubscriptionResult
-	18, // 14: stagedoor.client.v1alpha1.Frame.unsupported:type_name -> stagedoor.common.v1alpha1.Unsupported
-	16, // 15: stagedoor.client.v1alpha1.Frame.protocol_error:type_name -> stagedoor.client.v1alpha1.ProtocolError
-	19, // 16: stagedoor.client.v1alpha1.Frame.ping:type_name -> stagedoor.common.v1alpha1.Ping
-	17, // 17: stagedoor.client.v1alpha1.Frame.pong:type_name -> stagedoor.client.v1alpha1.Pong
-	20, // 18: stagedoor.client.v1alpha1.Frame.goodbye:type_name -> stagedoor.common.v1alpha1.Goodbye
-	21, // 19: stagedoor.client.v1alpha1.Call.target:type_name -> stagedoor.common.v1alpha1.Address
-	22, // 20: stagedoor.client.v1alpha1.Call.mode:type_name -> stagedoor.common.v1alpha1.Mode
-	23, // 21: stagedoor.client.v1alpha1.CallResult.error:type_name -> stagedoor.common.v1alpha1.Error
-	8,  // 22: stagedoor.client.v1alpha1.Welcome.limits:type_name -> stagedoor.client.v1alpha1.Limits
-	23, // 23: stagedoor.client.v1alpha1.Reject.error:type_name -> stagedoor.common.v1alpha1.Error
-	21, // 24: stagedoor.client.v1alpha1.ConnectionOpen.target:type_name -> stagedoor.common.v1alpha1.Address
-	22, // 25: stagedoor.client.v1alpha1.ConnectionOpen.mode:type_name -> stagedoor.common.v1alpha1.Mode
-	23, // 26: stagedoor.client.v1alpha1.ConnectionClosed.error:type_name -> stagedoor.common.v1alpha1.Error
-	24, // 27: stagedoor.client.v1alpha1.ConnectionClosed.reconnect:type_name -> stagedoor.common.v1alpha1.Reconnect
-	23, // 28: stagedoor.client.v1alpha1.SubscriptionResult.error:type_name -> stagedoor.common.v1alpha1.Error
-	23, // 29: stagedoor.client.v1alpha1.ProtocolError.error:type_name -> stagedoor.common.v1alpha1.Error
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	9,  // 5: stagedoor.client.v1alpha1.Frame.welcome:type_name -> stagedoor.client.v1alpha1.Welcome
+	10, // 6: stagedoor.client.v1alpha1.Frame.reject:type_name -> stagedoor.client.v1alpha1.Reject
+	12, // 7: stagedoor.client.v1alpha1.Frame.connection_open:type_name -> stagedoor.client.v1alpha1.ConnectionOpen
+	13, // 8: stagedoor.client.v1alpha1.Frame.connection_opened:type_name -> stagedoor.client.v1alpha1.ConnectionOpened
+	14, // 9: stagedoor.client.v1alpha1.Frame.connection_close:type_name -> stagedoor.client.v1alpha1.ConnectionClose
+	15, // 10: stagedoor.client.v1alpha1.Frame.connection_closed:type_name -> stagedoor.client.v1alpha1.ConnectionClosed
+	16, // 11: stagedoor.client.v1alpha1.Frame.subscribe:type_name -> stagedoor.client.v1alpha1.Subscribe
+	17, // 12: stagedoor.client.v1alpha1.Frame.unsubscribe:type_name -> stagedoor.client.v1alpha1.Unsubscribe
+	18, // 13: stagedoor.client.v1alpha1.Frame.subscription_result:type_name -> stagedoor.client.v1alpha1.SubscriptionResult
+	21, // 14: stagedoor.client.v1alpha1.Frame.unsupported:type_name -> stagedoor.common.v1alpha1.Unsupported
+	19, // 15: stagedoor.client.v1alpha1.Frame.protocol_error:type_name -> stagedoor.client.v1alpha1.ProtocolError
+	22, // 16: stagedoor.client.v1alpha1.Frame.ping:type_name -> stagedoor.common.v1alpha1.Ping
+	20, // 17: stagedoor.client.v1alpha1.Frame.pong:type_name -> stagedoor.client.v1alpha1.Pong
+	8,  // 18: stagedoor.client.v1alpha1.Frame.ack:type_name -> stagedoor.client.v1alpha1.Ack
+	23, // 19: stagedoor.client.v1alpha1.Frame.goodbye:type_name -> stagedoor.common.v1alpha1.Goodbye
+	24, // 20: stagedoor.client.v1alpha1.Call.target:type_name -> stagedoor.common.v1alpha1.Address
+	25, // 21: stagedoor.client.v1alpha1.Call.mode:type_name -> stagedoor.common.v1alpha1.Mode
+	26, // 22: stagedoor.client.v1alpha1.CallResult.error:type_name -> stagedoor.common.v1alpha1.Error
+	6,  // 23: stagedoor.client.v1alpha1.Hello.resume:type_name -> stagedoor.client.v1alpha1.Resume
+	7,  // 24: stagedoor.client.v1alpha1.Resume.received:type_name -> stagedoor.client.v1alpha1.Received
+	7,  // 25: stagedoor.client.v1alpha1.Ack.received:type_name -> stagedoor.client.v1alpha1.Received
+	11, // 26: stagedoor.client.v1alpha1.Welcome.limits:type_name -> stagedoor.client.v1alpha1.Limits
+	7,  // 27: stagedoor.client.v1alpha1.Welcome.received:type_name -> stagedoor.client.v1alpha1.Received
+	26, // 28: stagedoor.client.v1alpha1.Reject.error:type_name -> stagedoor.common.v1alpha1.Error
+	24, // 29: stagedoor.client.v1alpha1.ConnectionOpen.target:type_name -> stagedoor.common.v1alpha1.Address
+	25, // 30: stagedoor.client.v1alpha1.ConnectionOpen.mode:type_name -> stagedoor.common.v1alpha1.Mode
+	26, // 31: stagedoor.client.v1alpha1.ConnectionClosed.error:type_name -> stagedoor.common.v1alpha1.Error
+	27, // 32: stagedoor.client.v1alpha1.ConnectionClosed.reconnect:type_name -> stagedoor.common.v1alpha1.Reconnect
+	26, // 33: stagedoor.client.v1alpha1.SubscriptionResult.error:type_name -> stagedoor.common.v1alpha1.Error
+	26, // 34: stagedoor.client.v1alpha1.ProtocolError.error:type_name -> stagedoor.common.v1alpha1.Error
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_stagedoor_client_v1alpha1_client_proto_init() }
@@ -1822,18 +2062,19 @@ func file_stagedoor_client_v1alpha1_client_proto_init() {
 		(*Frame_ProtocolError)(nil),
 		(*Frame_Ping)(nil),
 		(*Frame_Pong)(nil),
+		(*Frame_Ack)(nil),
 		(*Frame_Goodbye)(nil),
 	}
 	file_stagedoor_client_v1alpha1_client_proto_msgTypes[1].OneofWrappers = []any{}
 	file_stagedoor_client_v1alpha1_client_proto_msgTypes[2].OneofWrappers = []any{}
-	file_stagedoor_client_v1alpha1_client_proto_msgTypes[9].OneofWrappers = []any{}
+	file_stagedoor_client_v1alpha1_client_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagedoor_client_v1alpha1_client_proto_rawDesc), len(file_stagedoor_client_v1alpha1_client_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -364,8 +364,8 @@ func (Concurrency) EnumDescriptor() ([]byte, []int) {
 }
 
 // Frame is what one length prefix delimits. Kinds 100-127 are link frames: not counted, sent first, at most 4 KiB.
-// Every other kind, known or not, is counted. 1-15 hot, 16-99 cold. The numbers 7, 10, 11, 33, 40-42, 50, 51, 102-104
-// belong to features of later protocol levels (streams, invoke, guards, adopt, resume).
+// Every other kind, known or not, is counted. 1-15 hot, 16-99 cold. The numbers 7, 10, 11, 33 and 40-42 belong to features
+// of later protocol levels (streams, invoke, guards).
 type Frame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -398,6 +398,11 @@ type Frame struct {
 	//	*Frame_ConnectionClose
 	//	*Frame_ConnectionState
 	//	*Frame_Principal
+	//	*Frame_Hosted
+	//	*Frame_Adopted
+	//	*Frame_Ack
+	//	*Frame_Resumed
+	//	*Frame_Credit
 	Kind          isFrame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -692,6 +697,51 @@ func (x *Frame) GetPrincipal() *Principal {
 	return nil
 }
 
+func (x *Frame) GetHosted() *Hosted {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Hosted); ok {
+			return x.Hosted
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetAdopted() *Adopted {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Adopted); ok {
+			return x.Adopted
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetAck() *Ack {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Ack); ok {
+			return x.Ack
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetResumed() *Resumed {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Resumed); ok {
+			return x.Resumed
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetCredit() *Credit {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Credit); ok {
+			return x.Credit
+		}
+	}
+	return nil
+}
+
 type isFrame_Kind interface {
 	isFrame_Kind()
 }
@@ -812,6 +862,29 @@ type Frame_Principal struct {
 	Principal *Principal `protobuf:"bytes,34,opt,name=principal,proto3,oneof"`
 }
 
+type Frame_Hosted struct {
+	// Feature adopt.
+	Hosted *Hosted `protobuf:"bytes,50,opt,name=hosted,proto3,oneof"`
+}
+
+type Frame_Adopted struct {
+	Adopted *Adopted `protobuf:"bytes,51,opt,name=adopted,proto3,oneof"`
+}
+
+type Frame_Ack struct {
+	// Feature resume.
+	Ack *Ack `protobuf:"bytes,102,opt,name=ack,proto3,oneof"`
+}
+
+type Frame_Resumed struct {
+	Resumed *Resumed `protobuf:"bytes,104,opt,name=resumed,proto3,oneof"`
+}
+
+type Frame_Credit struct {
+	// Feature credit.
+	Credit *Credit `protobuf:"bytes,103,opt,name=credit,proto3,oneof"`
+}
+
 func (*Frame_Call) isFrame_Kind() {}
 
 func (*Frame_CallResult) isFrame_Kind() {}
@@ -867,6 +940,16 @@ func (*Frame_ConnectionClose) isFrame_Kind() {}
 func (*Frame_ConnectionState) isFrame_Kind() {}
 
 func (*Frame_Principal) isFrame_Kind() {}
+
+func (*Frame_Hosted) isFrame_Kind() {}
+
+func (*Frame_Adopted) isFrame_Kind() {}
+
+func (*Frame_Ack) isFrame_Kind() {}
+
+func (*Frame_Resumed) isFrame_Kind() {}
+
+func (*Frame_Credit) isFrame_Kind() {}
 
 // Call delivers an action: gateway -> runner, ended by exactly one CallResult, also when one-way.
 type Call struct {
@@ -2747,6 +2830,11 @@ type Hello struct {
 	Sdk           string            `protobuf:"bytes,10,opt,name=sdk,proto3" json:"sdk,omitempty"`
 	SdkVersion    string            `protobuf:"bytes,11,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
 	Types         []*ActorType      `protobuf:"bytes,12,rep,name=types,proto3" json:"types,omitempty"`
+	// Feature resume: the session whose socket was lost.
+	Resume *Resume `protobuf:"bytes,13,opt,name=resume,proto3" json:"resume,omitempty"`
+	// Feature adopt: if the session is not resumed, Hosted frames follow Welcome; until the last of them the runner is given
+	// no actor.
+	Hosting       bool `protobuf:"varint,14,opt,name=hosting,proto3" json:"hosting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2865,6 +2953,75 @@ func (x *Hello) GetTypes() []*ActorType {
 	return nil
 }
 
+func (x *Hello) GetResume() *Resume {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+func (x *Hello) GetHosting() bool {
+	if x != nil {
+		return x.Hosting
+	}
+	return false
+}
+
+// Resume asks to go on with a session on a new socket (LINK-16).
+type Resume struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As Welcome named it.
+	Session []byte `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Counted frames of the gateway that the runner has received in this session.
+	Received      uint64 `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resume) Reset() {
+	*x = Resume{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resume) ProtoMessage() {}
+
+func (x *Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resume.ProtoReflect.Descriptor instead.
+func (*Resume) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Resume) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *Resume) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
 // ActorType is what a runner hosts.
 type ActorType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2887,7 +3044,7 @@ type ActorType struct {
 
 func (x *ActorType) Reset() {
 	*x = ActorType{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[25]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3056,7 @@ func (x *ActorType) String() string {
 func (*ActorType) ProtoMessage() {}
 
 func (x *ActorType) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[25]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3069,7 @@ func (x *ActorType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorType.ProtoReflect.Descriptor instead.
 func (*ActorType) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{25}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ActorType) GetName() string {
@@ -2996,14 +3153,22 @@ type Limits struct {
 	MaxGroupOutputs uint32 `protobuf:"varint,14,opt,name=max_group_outputs,json=maxGroupOutputs,proto3" json:"max_group_outputs,omitempty"`
 	MaxGroupBytes   uint32 `protobuf:"varint,15,opt,name=max_group_bytes,json=maxGroupBytes,proto3" json:"max_group_bytes,omitempty"`
 	// Outputs of one actor that wait behind a commit, with the commit.
-	MaxHeldBytes  uint32 `protobuf:"varint,16,opt,name=max_held_bytes,json=maxHeldBytes,proto3" json:"max_held_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MaxHeldBytes uint32 `protobuf:"varint,16,opt,name=max_held_bytes,json=maxHeldBytes,proto3" json:"max_held_bytes,omitempty"`
+	// Feature resume: written and not yet acknowledged frames, each way.
+	MaxUnackedBytes uint32 `protobuf:"varint,17,opt,name=max_unacked_bytes,json=maxUnackedBytes,proto3" json:"max_unacked_bytes,omitempty"`
+	// Feature credit: cost of the events that may be under way (LINK-18), of one actor and of all together. The first
+	// offsets up to which a runner may send.
+	EventWindow uint64 `protobuf:"varint,18,opt,name=event_window,json=eventWindow,proto3" json:"event_window,omitempty"`
+	LinkWindow  uint64 `protobuf:"varint,19,opt,name=link_window,json=linkWindow,proto3" json:"link_window,omitempty"`
+	// Connections of one actor.
+	MaxConnectionsPerActor uint32 `protobuf:"varint,20,opt,name=max_connections_per_actor,json=maxConnectionsPerActor,proto3" json:"max_connections_per_actor,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[26]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3015,7 +3180,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[26]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,7 +3193,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{26}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Limits) GetMaxMessage() uint32 {
@@ -3143,33 +3308,66 @@ func (x *Limits) GetMaxHeldBytes() uint32 {
 	return 0
 }
 
+func (x *Limits) GetMaxUnackedBytes() uint32 {
+	if x != nil {
+		return x.MaxUnackedBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetEventWindow() uint64 {
+	if x != nil {
+		return x.EventWindow
+	}
+	return 0
+}
+
+func (x *Limits) GetLinkWindow() uint64 {
+	if x != nil {
+		return x.LinkWindow
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxConnectionsPerActor() uint32 {
+	if x != nil {
+		return x.MaxConnectionsPerActor
+	}
+	return 0
+}
+
 // Welcome answers Hello: gateway -> runner.
 type Welcome struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	Protocol     uint32                 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
-	Features     []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
-	Session      []byte                 `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
-	Runner       string                 `protobuf:"bytes,4,opt,name=runner,proto3" json:"runner,omitempty"`
-	LeaseMs      uint32                 `protobuf:"varint,5,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
-	MarginMs     uint32                 `protobuf:"varint,6,opt,name=margin_ms,json=marginMs,proto3" json:"margin_ms,omitempty"`
-	PingMs       uint32                 `protobuf:"varint,7,opt,name=ping_ms,json=pingMs,proto3" json:"ping_ms,omitempty"`
-	LostMs       uint32                 `protobuf:"varint,8,opt,name=lost_ms,json=lostMs,proto3" json:"lost_ms,omitempty"`
-	Limits       *Limits                `protobuf:"bytes,9,opt,name=limits,proto3" json:"limits,omitempty"`
-	NowMs        int64                  `protobuf:"varint,10,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
-	Region       string                 `protobuf:"bytes,12,opt,name=region,proto3" json:"region,omitempty"`
-	BackoffMinMs uint32                 `protobuf:"varint,13,opt,name=backoff_min_ms,json=backoffMinMs,proto3" json:"backoff_min_ms,omitempty"`
-	BackoffMaxMs uint32                 `protobuf:"varint,14,opt,name=backoff_max_ms,json=backoffMaxMs,proto3" json:"backoff_max_ms,omitempty"`
-	Development  bool                   `protobuf:"varint,15,opt,name=development,proto3" json:"development,omitempty"`
-	Gateway      string                 `protobuf:"bytes,16,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Protocol uint32                 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Features []string               `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	Session  []byte                 `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	Runner   string                 `protobuf:"bytes,4,opt,name=runner,proto3" json:"runner,omitempty"`
+	LeaseMs  uint32                 `protobuf:"varint,5,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	MarginMs uint32                 `protobuf:"varint,6,opt,name=margin_ms,json=marginMs,proto3" json:"margin_ms,omitempty"`
+	PingMs   uint32                 `protobuf:"varint,7,opt,name=ping_ms,json=pingMs,proto3" json:"ping_ms,omitempty"`
+	LostMs   uint32                 `protobuf:"varint,8,opt,name=lost_ms,json=lostMs,proto3" json:"lost_ms,omitempty"`
+	Limits   *Limits                `protobuf:"bytes,9,opt,name=limits,proto3" json:"limits,omitempty"`
+	NowMs    int64                  `protobuf:"varint,10,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	// Set: the session is resumed, and this many counted frames of the runner were received. Every other field but session,
+	// features and now_ms then says what it said before.
+	ResumedReceived *uint64 `protobuf:"varint,11,opt,name=resumed_received,json=resumedReceived,proto3,oneof" json:"resumed_received,omitempty"`
+	Region          string  `protobuf:"bytes,12,opt,name=region,proto3" json:"region,omitempty"`
+	BackoffMinMs    uint32  `protobuf:"varint,13,opt,name=backoff_min_ms,json=backoffMinMs,proto3" json:"backoff_min_ms,omitempty"`
+	BackoffMaxMs    uint32  `protobuf:"varint,14,opt,name=backoff_max_ms,json=backoffMaxMs,proto3" json:"backoff_max_ms,omitempty"`
+	Development     bool    `protobuf:"varint,15,opt,name=development,proto3" json:"development,omitempty"`
+	Gateway         string  `protobuf:"bytes,16,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	// Defaults by name: "action", "start", "stop", "hook", "sleep_after".
-	TimeoutsMs    map[string]uint32 `protobuf:"bytes,17,rep,name=timeouts_ms,json=timeoutsMs,proto3" json:"timeouts_ms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	TimeoutsMs map[string]uint32 `protobuf:"bytes,17,rep,name=timeouts_ms,json=timeoutsMs,proto3" json:"timeouts_ms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Feature resume: how long a session without socket is kept.
+	ResumeMs      uint32 `protobuf:"varint,18,opt,name=resume_ms,json=resumeMs,proto3" json:"resume_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[27]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3379,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[27]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +3392,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{27}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Welcome) GetProtocol() uint32 {
@@ -3267,6 +3465,13 @@ func (x *Welcome) GetNowMs() int64 {
 	return 0
 }
 
+func (x *Welcome) GetResumedReceived() uint64 {
+	if x != nil && x.ResumedReceived != nil {
+		return *x.ResumedReceived
+	}
+	return 0
+}
+
 func (x *Welcome) GetRegion() string {
 	if x != nil {
 		return x.Region
@@ -3309,6 +3514,13 @@ func (x *Welcome) GetTimeoutsMs() map[string]uint32 {
 	return nil
 }
 
+func (x *Welcome) GetResumeMs() uint32 {
+	if x != nil {
+		return x.ResumeMs
+	}
+	return 0
+}
+
 // Reject answers a Hello that the gateway cannot take; the gateway closes the socket after it.
 type Reject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3326,7 +3538,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[28]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3550,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[28]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3563,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{28}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Reject) GetCode() string {
@@ -3420,7 +3632,7 @@ type ConnectionOpen struct {
 
 func (x *ConnectionOpen) Reset() {
 	*x = ConnectionOpen{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[29]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3644,7 @@ func (x *ConnectionOpen) String() string {
 func (*ConnectionOpen) ProtoMessage() {}
 
 func (x *ConnectionOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[29]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3657,7 @@ func (x *ConnectionOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionOpen.ProtoReflect.Descriptor instead.
 func (*ConnectionOpen) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{29}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ConnectionOpen) GetActor() uint64 {
@@ -3554,7 +3766,7 @@ type ConnectionClose struct {
 
 func (x *ConnectionClose) Reset() {
 	*x = ConnectionClose{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[30]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3566,7 +3778,7 @@ func (x *ConnectionClose) String() string {
 func (*ConnectionClose) ProtoMessage() {}
 
 func (x *ConnectionClose) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[30]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3579,7 +3791,7 @@ func (x *ConnectionClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionClose.ProtoReflect.Descriptor instead.
 func (*ConnectionClose) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{30}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ConnectionClose) GetActor() uint64 {
@@ -3622,7 +3834,7 @@ type ConnectionState struct {
 
 func (x *ConnectionState) Reset() {
 	*x = ConnectionState{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[31]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3846,7 @@ func (x *ConnectionState) String() string {
 func (*ConnectionState) ProtoMessage() {}
 
 func (x *ConnectionState) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[31]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3859,7 @@ func (x *ConnectionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionState.ProtoReflect.Descriptor instead.
 func (*ConnectionState) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{31}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ConnectionState) GetActor() uint64 {
@@ -3685,7 +3897,7 @@ type Principal struct {
 
 func (x *Principal) Reset() {
 	*x = Principal{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[32]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3909,7 @@ func (x *Principal) String() string {
 func (*Principal) ProtoMessage() {}
 
 func (x *Principal) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[32]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +3922,7 @@ func (x *Principal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Principal.ProtoReflect.Descriptor instead.
 func (*Principal) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{32}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Principal) GetPrincipal() uint64 {
@@ -3759,7 +3971,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[33]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3771,7 +3983,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[33]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3784,7 +3996,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{33}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Drain) GetDeadlineMs() uint32 {
@@ -3813,7 +4025,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[34]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +4037,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[34]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +4050,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{34}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Fence) GetNonce() uint64 {
@@ -3866,7 +4078,7 @@ type FenceReached struct {
 
 func (x *FenceReached) Reset() {
 	*x = FenceReached{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[35]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3878,7 +4090,7 @@ func (x *FenceReached) String() string {
 func (*FenceReached) ProtoMessage() {}
 
 func (x *FenceReached) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[35]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3891,7 +4103,7 @@ func (x *FenceReached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceReached.ProtoReflect.Descriptor instead.
 func (*FenceReached) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{35}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FenceReached) GetNonce() uint64 {
@@ -3908,19 +4120,20 @@ func (x *FenceReached) GetActor() uint64 {
 	return 0
 }
 
-// Pong answers Ping.
+// Pong answers Ping at once. A second one with lease_ms follows when the runner's lease was renewed in the store (LEASE-1).
 type Pong struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Nonce         uint64                 `protobuf:"varint,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
-	LeaseMs       uint32                 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
-	NowMs         int64                  `protobuf:"varint,3,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Nonce uint64                 `protobuf:"varint,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// The lease lasts this long from the sending of the Ping with this nonce; 0: it is not renewed by this Pong.
+	LeaseMs       uint32 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	NowMs         int64  `protobuf:"varint,3,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[36]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3932,7 +4145,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[36]
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3945,7 +4158,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{36}
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Pong) GetNonce() uint64 {
@@ -3969,11 +4182,405 @@ func (x *Pong) GetNowMs() int64 {
 	return 0
 }
 
+// Ack: the sender has taken responsibility for this many counted frames of the session. Link frame.
+type Ack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Received      uint64                 `protobuf:"varint,1,opt,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ack) Reset() {
+	*x = Ack{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ack) ProtoMessage() {}
+
+func (x *Ack) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ack.ProtoReflect.Descriptor instead.
+func (*Ack) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Ack) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+// Resumed is the first frame of each side on a socket that resumes a session, behind Hello and Welcome. Link frame.
+type Resumed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number, from 1, of the next counted frame.
+	Next          uint64 `protobuf:"varint,1,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resumed) Reset() {
+	*x = Resumed{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resumed) ProtoMessage() {}
+
+func (x *Resumed) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resumed.ProtoReflect.Descriptor instead.
+func (*Resumed) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Resumed) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+// Credit raises what may be sent: gateway -> runner. Absolute; a smaller offset than before means nothing. Link frame.
+type Credit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ref; 0: of all actors of the link together.
+	Actor uint64 `protobuf:"varint,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// 0: events.
+	Stream uint64 `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Sum of the costs that may have been sent since the session began, or since the actor's start.
+	Offset        uint64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credit) Reset() {
+	*x = Credit{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credit) ProtoMessage() {}
+
+func (x *Credit) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credit.ProtoReflect.Descriptor instead.
+func (*Credit) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Credit) GetActor() uint64 {
+	if x != nil {
+		return x.Actor
+	}
+	return 0
+}
+
+func (x *Credit) GetStream() uint64 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+func (x *Credit) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+// Hosted offers the actors of a lost session: runner -> gateway, each answered by one Adopted. Nobody else is told of them.
+type Hosted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Actors        []*HostedActor         `protobuf:"bytes,1,rep,name=actors,proto3" json:"actors,omitempty"`
+	Last          bool                   `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hosted) Reset() {
+	*x = Hosted{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hosted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hosted) ProtoMessage() {}
+
+func (x *Hosted) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hosted.ProtoReflect.Descriptor instead.
+func (*Hosted) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Hosted) GetActors() []*HostedActor {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *Hosted) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+// HostedActor is an actor that a runner still has in memory.
+type HostedActor struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Nonce      []byte                 `protobuf:"bytes,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// Of the last acknowledged commit.
+	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Ref in the lost session.
+	Actor uint64 `protobuf:"varint,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Commit id of the unanswered commit; empty: there is none.
+	Pending       []byte `protobuf:"bytes,6,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostedActor) Reset() {
+	*x = HostedActor{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostedActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostedActor) ProtoMessage() {}
+
+func (x *HostedActor) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostedActor.ProtoReflect.Descriptor instead.
+func (*HostedActor) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *HostedActor) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HostedActor) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *HostedActor) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *HostedActor) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *HostedActor) GetActor() uint64 {
+	if x != nil {
+		return x.Actor
+	}
+	return 0
+}
+
+func (x *HostedActor) GetPending() []byte {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+// Adopted answers one HostedActor: gateway -> runner. Without error the runner is the actor's owner again, under a new ref
+// and generation. Followed by `restored_connections` ConnectionOpen frames with restored set.
+type Adopted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ref in the lost session.
+	Old        uint64 `protobuf:"varint,1,opt,name=old,proto3" json:"old,omitempty"`
+	Actor      uint64 `protobuf:"varint,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Nonce      []byte `protobuf:"bytes,4,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// Of the last applied commit: the acknowledged one, or the one that was unanswered (then `pending` was its id).
+	Version uint64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	// The actor's connections that still live. Those that the runner has beyond them have gone.
+	RestoredConnections uint32 `protobuf:"varint,6,opt,name=restored_connections,json=restoredConnections,proto3" json:"restored_connections,omitempty"`
+	// The runner drops the actor without hooks.
+	Error         *v1alpha1.Error `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Adopted) Reset() {
+	*x = Adopted{}
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Adopted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Adopted) ProtoMessage() {}
+
+func (x *Adopted) ProtoReflect() protoreflect.Message {
+	mi := &file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Adopted.ProtoReflect.Descriptor instead.
+func (*Adopted) Descriptor() ([]byte, []int) {
+	return file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Adopted) GetOld() uint64 {
+	if x != nil {
+		return x.Old
+	}
+	return 0
+}
+
+func (x *Adopted) GetActor() uint64 {
+	if x != nil {
+		return x.Actor
+	}
+	return 0
+}
+
+func (x *Adopted) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Adopted) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Adopted) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Adopted) GetRestoredConnections() uint32 {
+	if x != nil {
+		return x.RestoredConnections
+	}
+	return 0
+}
+
+func (x *Adopted) GetError() *v1alpha1.Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 var File_stagedoor_runner_v1alpha1_runner_proto protoreflect.FileDescriptor
 
 const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\n" +
-	"&stagedoor/runner/v1alpha1/runner.proto\x12\x19stagedoor.runner.v1alpha1\x1a&stagedoor/common/v1alpha1/common.proto\"\xda\x0f\n" +
+	"&stagedoor/runner/v1alpha1/runner.proto\x12\x19stagedoor.runner.v1alpha1\x1a&stagedoor/common/v1alpha1/common.proto\"\xea\x11\n" +
 	"\x05Frame\x125\n" +
 	"\x04call\x18\x01 \x01(\v2\x1f.stagedoor.runner.v1alpha1.CallH\x00R\x04call\x12H\n" +
 	"\vcall_result\x18\x02 \x01(\v2%.stagedoor.runner.v1alpha1.CallResultH\x00R\n" +
@@ -4007,9 +4614,14 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\x0fconnection_open\x18\x1e \x01(\v2).stagedoor.runner.v1alpha1.ConnectionOpenH\x00R\x0econnectionOpen\x12W\n" +
 	"\x10connection_close\x18\x1f \x01(\v2*.stagedoor.runner.v1alpha1.ConnectionCloseH\x00R\x0fconnectionClose\x12W\n" +
 	"\x10connection_state\x18  \x01(\v2*.stagedoor.runner.v1alpha1.ConnectionStateH\x00R\x0fconnectionState\x12D\n" +
-	"\tprincipal\x18\" \x01(\v2$.stagedoor.runner.v1alpha1.PrincipalH\x00R\tprincipalB\x06\n" +
+	"\tprincipal\x18\" \x01(\v2$.stagedoor.runner.v1alpha1.PrincipalH\x00R\tprincipal\x12;\n" +
+	"\x06hosted\x182 \x01(\v2!.stagedoor.runner.v1alpha1.HostedH\x00R\x06hosted\x12>\n" +
+	"\aadopted\x183 \x01(\v2\".stagedoor.runner.v1alpha1.AdoptedH\x00R\aadopted\x122\n" +
+	"\x03ack\x18f \x01(\v2\x1e.stagedoor.runner.v1alpha1.AckH\x00R\x03ack\x12>\n" +
+	"\aresumed\x18h \x01(\v2\".stagedoor.runner.v1alpha1.ResumedH\x00R\aresumed\x12;\n" +
+	"\x06credit\x18g \x01(\v2!.stagedoor.runner.v1alpha1.CreditH\x00R\x06creditB\x06\n" +
 	"\x04kindJ\x04\b\a\x10\bJ\x04\b\n" +
-	"\x10\vJ\x04\b\v\x10\fJ\x04\b!\x10\"J\x04\b(\x10)J\x04\b)\x10*J\x04\b*\x10+J\x04\b2\x103J\x04\b3\x104J\x04\bf\x10gJ\x04\bg\x10hJ\x04\bh\x10i\"\x97\x03\n" +
+	"\x10\vJ\x04\b\v\x10\fJ\x04\b!\x10\"J\x04\b(\x10)J\x04\b)\x10*J\x04\b*\x10+\"\x97\x03\n" +
 	"\x04Call\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\x04R\x05actor\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x16\n" +
@@ -4182,7 +4794,7 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"CancelCall\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\x04R\x05actor\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12?\n" +
-	"\x06reason\x18\x03 \x01(\x0e2'.stagedoor.runner.v1alpha1.CancelReasonR\x06reason\"\xde\x03\n" +
+	"\x06reason\x18\x03 \x01(\x0e2'.stagedoor.runner.v1alpha1.CancelReasonR\x06reason\"\xb3\x04\n" +
 	"\x05Hello\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x1a\n" +
@@ -4197,10 +4809,15 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	" \x01(\tR\x03sdk\x12\x1f\n" +
 	"\vsdk_version\x18\v \x01(\tR\n" +
 	"sdkVersion\x12:\n" +
-	"\x05types\x18\f \x03(\v2$.stagedoor.runner.v1alpha1.ActorTypeR\x05types\x1a9\n" +
+	"\x05types\x18\f \x03(\v2$.stagedoor.runner.v1alpha1.ActorTypeR\x05types\x129\n" +
+	"\x06resume\x18\r \x01(\v2!.stagedoor.runner.v1alpha1.ResumeR\x06resume\x12\x18\n" +
+	"\ahosting\x18\x0e \x01(\bR\ahosting\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\">\n" +
+	"\x06Resume\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
+	"\breceived\x18\x02 \x01(\x04R\breceived\"\xe8\x02\n" +
 	"\tActorType\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12E\n" +
 	"\n" +
@@ -4212,7 +4829,7 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"stay_awake\x18\x05 \x01(\bR\tstayAwake\x12\x1b\n" +
 	"\tmax_calls\x18\x06 \x01(\rR\bmaxCalls\x12<\n" +
 	"\apreload\x18\a \x03(\v2\".stagedoor.runner.v1alpha1.KvRangeR\apreload\x12\x16\n" +
-	"\x06events\x18\b \x03(\tR\x06events\"\xe7\x04\n" +
+	"\x06events\x18\b \x03(\tR\x06events\"\x92\x06\n" +
 	"\x06Limits\x12\x1f\n" +
 	"\vmax_message\x18\x01 \x01(\rR\n" +
 	"maxMessage\x12-\n" +
@@ -4236,7 +4853,12 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\x13max_reads_per_actor\x18\r \x01(\rR\x10maxReadsPerActor\x12*\n" +
 	"\x11max_group_outputs\x18\x0e \x01(\rR\x0fmaxGroupOutputs\x12&\n" +
 	"\x0fmax_group_bytes\x18\x0f \x01(\rR\rmaxGroupBytes\x12$\n" +
-	"\x0emax_held_bytes\x18\x10 \x01(\rR\fmaxHeldBytes\"\xe3\x04\n" +
+	"\x0emax_held_bytes\x18\x10 \x01(\rR\fmaxHeldBytes\x12*\n" +
+	"\x11max_unacked_bytes\x18\x11 \x01(\rR\x0fmaxUnackedBytes\x12!\n" +
+	"\fevent_window\x18\x12 \x01(\x04R\veventWindow\x12\x1f\n" +
+	"\vlink_window\x18\x13 \x01(\x04R\n" +
+	"linkWindow\x129\n" +
+	"\x19max_connections_per_actor\x18\x14 \x01(\rR\x16maxConnectionsPerActor\"\xc5\x05\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x03(\tR\bfeatures\x12\x18\n" +
@@ -4248,17 +4870,20 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\alost_ms\x18\b \x01(\rR\x06lostMs\x129\n" +
 	"\x06limits\x18\t \x01(\v2!.stagedoor.runner.v1alpha1.LimitsR\x06limits\x12\x15\n" +
 	"\x06now_ms\x18\n" +
-	" \x01(\x03R\x05nowMs\x12\x16\n" +
+	" \x01(\x03R\x05nowMs\x12.\n" +
+	"\x10resumed_received\x18\v \x01(\x04H\x00R\x0fresumedReceived\x88\x01\x01\x12\x16\n" +
 	"\x06region\x18\f \x01(\tR\x06region\x12$\n" +
 	"\x0ebackoff_min_ms\x18\r \x01(\rR\fbackoffMinMs\x12$\n" +
 	"\x0ebackoff_max_ms\x18\x0e \x01(\rR\fbackoffMaxMs\x12 \n" +
 	"\vdevelopment\x18\x0f \x01(\bR\vdevelopment\x12\x18\n" +
 	"\agateway\x18\x10 \x01(\tR\agateway\x12S\n" +
 	"\vtimeouts_ms\x18\x11 \x03(\v22.stagedoor.runner.v1alpha1.Welcome.TimeoutsMsEntryR\n" +
-	"timeoutsMs\x1a=\n" +
+	"timeoutsMs\x12\x1b\n" +
+	"\tresume_ms\x18\x12 \x01(\rR\bresumeMs\x1a=\n" +
 	"\x0fTimeoutsMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xc0\x01\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\x13\n" +
+	"\x11_resumed_received\"\xc0\x01\n" +
 	"\x06Reject\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
@@ -4317,7 +4942,37 @@ const file_stagedoor_runner_v1alpha1_runner_proto_rawDesc = "" +
 	"\x04Pong\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\x12\x19\n" +
 	"\blease_ms\x18\x02 \x01(\rR\aleaseMs\x12\x15\n" +
-	"\x06now_ms\x18\x03 \x01(\x03R\x05nowMs*\xa1\x01\n" +
+	"\x06now_ms\x18\x03 \x01(\x03R\x05nowMs\"!\n" +
+	"\x03Ack\x12\x1a\n" +
+	"\breceived\x18\x01 \x01(\x04R\breceived\"\x1d\n" +
+	"\aResumed\x12\x12\n" +
+	"\x04next\x18\x01 \x01(\x04R\x04next\"N\n" +
+	"\x06Credit\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\x04R\x05actor\x12\x16\n" +
+	"\x06stream\x18\x02 \x01(\x04R\x06stream\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"\\\n" +
+	"\x06Hosted\x12>\n" +
+	"\x06actors\x18\x01 \x03(\v2&.stagedoor.runner.v1alpha1.HostedActorR\x06actors\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"\x9d\x01\n" +
+	"\vHostedActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05nonce\x18\x03 \x01(\fR\x05nonce\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\x04R\x05actor\x12\x18\n" +
+	"\apending\x18\x06 \x01(\fR\apending\"\xec\x01\n" +
+	"\aAdopted\x12\x10\n" +
+	"\x03old\x18\x01 \x01(\x04R\x03old\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\x04R\x05actor\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05nonce\x18\x04 \x01(\fR\x05nonce\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\x04R\aversion\x121\n" +
+	"\x14restored_connections\x18\x06 \x01(\rR\x13restoredConnections\x126\n" +
+	"\x05error\x18\a \x01(\v2 .stagedoor.common.v1alpha1.ErrorR\x05error*\xa1\x01\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -4369,7 +5024,7 @@ func file_stagedoor_runner_v1alpha1_runner_proto_rawDescGZIP() []byte {
 }
 
 var file_stagedoor_runner_v1alpha1_runner_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_stagedoor_runner_v1alpha1_runner_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_stagedoor_runner_v1alpha1_runner_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_stagedoor_runner_v1alpha1_runner_proto_goTypes = []any{
 	(StopReason)(0),              // 0: stagedoor.runner.v1alpha1.StopReason
 	(StopOutcome)(0),             // 1: stagedoor.runner.v1alpha1.StopOutcome
@@ -4402,24 +5057,31 @@ var file_stagedoor_runner_v1alpha1_runner_proto_goTypes = []any{
 	(*KvRange)(nil),              // 28: stagedoor.runner.v1alpha1.KvRange
 	(*CancelCall)(nil),           // 29: stagedoor.runner.v1alpha1.CancelCall
 	(*Hello)(nil),                // 30: stagedoor.runner.v1alpha1.Hello
-	(*ActorType)(nil),            // 31: stagedoor.runner.v1alpha1.ActorType
-	(*Limits)(nil),               // 32: stagedoor.runner.v1alpha1.Limits
-	(*Welcome)(nil),              // 33: stagedoor.runner.v1alpha1.Welcome
-	(*Reject)(nil),               // 34: stagedoor.runner.v1alpha1.Reject
-	(*ConnectionOpen)(nil),       // 35: stagedoor.runner.v1alpha1.ConnectionOpen
-	(*ConnectionClose)(nil),      // 36: stagedoor.runner.v1alpha1.ConnectionClose
-	(*ConnectionState)(nil),      // 37: stagedoor.runner.v1alpha1.ConnectionState
-	(*Principal)(nil),            // 38: stagedoor.runner.v1alpha1.Principal
-	(*Drain)(nil),                // 39: stagedoor.runner.v1alpha1.Drain
-	(*Fence)(nil),                // 40: stagedoor.runner.v1alpha1.Fence
-	(*FenceReached)(nil),         // 41: stagedoor.runner.v1alpha1.FenceReached
-	(*Pong)(nil),                 // 42: stagedoor.runner.v1alpha1.Pong
-	nil,                          // 43: stagedoor.runner.v1alpha1.Hello.LabelsEntry
-	nil,                          // 44: stagedoor.runner.v1alpha1.Welcome.TimeoutsMsEntry
-	(*v1alpha1.Unsupported)(nil), // 45: stagedoor.common.v1alpha1.Unsupported
-	(*v1alpha1.Ping)(nil),        // 46: stagedoor.common.v1alpha1.Ping
-	(*v1alpha1.Goodbye)(nil),     // 47: stagedoor.common.v1alpha1.Goodbye
-	(*v1alpha1.Error)(nil),       // 48: stagedoor.common.v1alpha1.Error
+	(*Resume)(nil),               // 31: stagedoor.runner.v1alpha1.Resume
+	(*ActorType)(nil),            // 32: stagedoor.runner.v1alpha1.ActorType
+	(*Limits)(nil),               // 33: stagedoor.runner.v1alpha1.Limits
+	(*Welcome)(nil),              // 34: stagedoor.runner.v1alpha1.Welcome
+	(*Reject)(nil),               // 35: stagedoor.runner.v1alpha1.Reject
+	(*ConnectionOpen)(nil),       // 36: stagedoor.runner.v1alpha1.ConnectionOpen
+	(*ConnectionClose)(nil),      // 37: stagedoor.runner.v1alpha1.ConnectionClose
+	(*ConnectionState)(nil),      // 38: stagedoor.runner.v1alpha1.ConnectionState
+	(*Principal)(nil),            // 39: stagedoor.runner.v1alpha1.Principal
+	(*Drain)(nil),                // 40: stagedoor.runner.v1alpha1.Drain
+	(*Fence)(nil),                // 41: stagedoor.runner.v1alpha1.Fence
+	(*FenceReached)(nil),         // 42: stagedoor.runner.v1alpha1.FenceReached
+	(*Pong)(nil),                 // 43: stagedoor.runner.v1alpha1.Pong
+	(*Ack)(nil),                  // 44: stagedoor.runner.v1alpha1.Ack
+	(*Resumed)(nil),              // 45: stagedoor.runner.v1alpha1.Resumed
+	(*Credit)(nil),               // 46: stagedoor.runner.v1alpha1.Credit
+	(*Hosted)(nil),               // 47: stagedoor.runner.v1alpha1.Hosted
+	(*HostedActor)(nil),          // 48: stagedoor.runner.v1alpha1.HostedActor
+	(*Adopted)(nil),              // 49: stagedoor.runner.v1alpha1.Adopted
+	nil,                          // 50: stagedoor.runner.v1alpha1.Hello.LabelsEntry
+	nil,                          // 51: stagedoor.runner.v1alpha1.Welcome.TimeoutsMsEntry
+	(*v1alpha1.Unsupported)(nil), // 52: stagedoor.common.v1alpha1.Unsupported
+	(*v1alpha1.Ping)(nil),        // 53: stagedoor.common.v1alpha1.Ping
+	(*v1alpha1.Goodbye)(nil),     // 54: stagedoor.common.v1alpha1.Goodbye
+	(*v1alpha1.Error)(nil),       // 55: stagedoor.common.v1alpha1.Error
 }
 var file_stagedoor_runner_v1alpha1_runner_proto_depIdxs = []int32{
 	7,  // 0: stagedoor.runner.v1alpha1.Frame.call:type_name -> stagedoor.runner.v1alpha1.Call
@@ -4429,59 +5091,67 @@ var file_stagedoor_runner_v1alpha1_runner_proto_depIdxs = []int32{
 	13, // 4: stagedoor.runner.v1alpha1.Frame.part:type_name -> stagedoor.runner.v1alpha1.Part
 	29, // 5: stagedoor.runner.v1alpha1.Frame.cancel_call:type_name -> stagedoor.runner.v1alpha1.CancelCall
 	30, // 6: stagedoor.runner.v1alpha1.Frame.hello:type_name -> stagedoor.runner.v1alpha1.Hello
-	33, // 7: stagedoor.runner.v1alpha1.Frame.welcome:type_name -> stagedoor.runner.v1alpha1.Welcome
-	34, // 8: stagedoor.runner.v1alpha1.Frame.reject:type_name -> stagedoor.runner.v1alpha1.Reject
+	34, // 7: stagedoor.runner.v1alpha1.Frame.welcome:type_name -> stagedoor.runner.v1alpha1.Welcome
+	35, // 8: stagedoor.runner.v1alpha1.Frame.reject:type_name -> stagedoor.runner.v1alpha1.Reject
 	19, // 9: stagedoor.runner.v1alpha1.Frame.start_actor:type_name -> stagedoor.runner.v1alpha1.StartActor
 	21, // 10: stagedoor.runner.v1alpha1.Frame.actor_ready:type_name -> stagedoor.runner.v1alpha1.ActorReady
 	22, // 11: stagedoor.runner.v1alpha1.Frame.stop_actor:type_name -> stagedoor.runner.v1alpha1.StopActor
 	23, // 12: stagedoor.runner.v1alpha1.Frame.actor_stopped:type_name -> stagedoor.runner.v1alpha1.ActorStopped
 	24, // 13: stagedoor.runner.v1alpha1.Frame.actor_intent:type_name -> stagedoor.runner.v1alpha1.ActorIntent
-	39, // 14: stagedoor.runner.v1alpha1.Frame.drain:type_name -> stagedoor.runner.v1alpha1.Drain
-	40, // 15: stagedoor.runner.v1alpha1.Frame.fence:type_name -> stagedoor.runner.v1alpha1.Fence
-	41, // 16: stagedoor.runner.v1alpha1.Frame.fence_reached:type_name -> stagedoor.runner.v1alpha1.FenceReached
-	45, // 17: stagedoor.runner.v1alpha1.Frame.unsupported:type_name -> stagedoor.common.v1alpha1.Unsupported
-	46, // 18: stagedoor.runner.v1alpha1.Frame.ping:type_name -> stagedoor.common.v1alpha1.Ping
-	42, // 19: stagedoor.runner.v1alpha1.Frame.pong:type_name -> stagedoor.runner.v1alpha1.Pong
-	47, // 20: stagedoor.runner.v1alpha1.Frame.goodbye:type_name -> stagedoor.common.v1alpha1.Goodbye
+	40, // 14: stagedoor.runner.v1alpha1.Frame.drain:type_name -> stagedoor.runner.v1alpha1.Drain
+	41, // 15: stagedoor.runner.v1alpha1.Frame.fence:type_name -> stagedoor.runner.v1alpha1.Fence
+	42, // 16: stagedoor.runner.v1alpha1.Frame.fence_reached:type_name -> stagedoor.runner.v1alpha1.FenceReached
+	52, // 17: stagedoor.runner.v1alpha1.Frame.unsupported:type_name -> stagedoor.common.v1alpha1.Unsupported
+	53, // 18: stagedoor.runner.v1alpha1.Frame.ping:type_name -> stagedoor.common.v1alpha1.Ping
+	43, // 19: stagedoor.runner.v1alpha1.Frame.pong:type_name -> stagedoor.runner.v1alpha1.Pong
+	54, // 20: stagedoor.runner.v1alpha1.Frame.goodbye:type_name -> stagedoor.common.v1alpha1.Goodbye
 	12, // 21: stagedoor.runner.v1alpha1.Frame.emit:type_name -> stagedoor.runner.v1alpha1.Emit
 	25, // 22: stagedoor.runner.v1alpha1.Frame.kv_read:type_name -> stagedoor.runner.v1alpha1.KvRead
 	26, // 23: stagedoor.runner.v1alpha1.Frame.kv_result:type_name -> stagedoor.runner.v1alpha1.KvResult
-	35, // 24: stagedoor.runner.v1alpha1.Frame.connection_open:type_name -> stagedoor.runner.v1alpha1.ConnectionOpen
-	36, // 25: stagedoor.runner.v1alpha1.Frame.connection_close:type_name -> stagedoor.runner.v1alpha1.ConnectionClose
-	37, // 26: stagedoor.runner.v1alpha1.Frame.connection_state:type_name -> stagedoor.runner.v1alpha1.ConnectionState
-	38, // 27: stagedoor.runner.v1alpha1.Frame.principal:type_name -> stagedoor.runner.v1alpha1.Principal
-	14, // 28: stagedoor.runner.v1alpha1.Call.alarm:type_name -> stagedoor.runner.v1alpha1.Alarm
-	48, // 29: stagedoor.runner.v1alpha1.CallResult.error:type_name -> stagedoor.common.v1alpha1.Error
-	17, // 30: stagedoor.runner.v1alpha1.Changes.kv:type_name -> stagedoor.runner.v1alpha1.KvOp
-	18, // 31: stagedoor.runner.v1alpha1.Changes.schedules:type_name -> stagedoor.runner.v1alpha1.ScheduleOp
-	15, // 32: stagedoor.runner.v1alpha1.Changes.finished:type_name -> stagedoor.runner.v1alpha1.Finished
-	16, // 33: stagedoor.runner.v1alpha1.Changes.open:type_name -> stagedoor.runner.v1alpha1.OpenCall
-	48, // 34: stagedoor.runner.v1alpha1.CommitResult.error:type_name -> stagedoor.common.v1alpha1.Error
-	48, // 35: stagedoor.runner.v1alpha1.Finished.error:type_name -> stagedoor.common.v1alpha1.Error
-	18, // 36: stagedoor.runner.v1alpha1.StartActor.schedules:type_name -> stagedoor.runner.v1alpha1.ScheduleOp
-	27, // 37: stagedoor.runner.v1alpha1.StartActor.preload:type_name -> stagedoor.runner.v1alpha1.KvEntry
-	28, // 38: stagedoor.runner.v1alpha1.StartActor.preloaded:type_name -> stagedoor.runner.v1alpha1.KvRange
-	20, // 39: stagedoor.runner.v1alpha1.StartActor.gone_connections:type_name -> stagedoor.runner.v1alpha1.GoneConnection
-	0,  // 40: stagedoor.runner.v1alpha1.StopActor.reason:type_name -> stagedoor.runner.v1alpha1.StopReason
-	1,  // 41: stagedoor.runner.v1alpha1.ActorStopped.outcome:type_name -> stagedoor.runner.v1alpha1.StopOutcome
-	48, // 42: stagedoor.runner.v1alpha1.ActorStopped.error:type_name -> stagedoor.common.v1alpha1.Error
-	2,  // 43: stagedoor.runner.v1alpha1.ActorIntent.intent:type_name -> stagedoor.runner.v1alpha1.Intent
-	28, // 44: stagedoor.runner.v1alpha1.KvRead.range:type_name -> stagedoor.runner.v1alpha1.KvRange
-	27, // 45: stagedoor.runner.v1alpha1.KvResult.entries:type_name -> stagedoor.runner.v1alpha1.KvEntry
-	48, // 46: stagedoor.runner.v1alpha1.KvResult.error:type_name -> stagedoor.common.v1alpha1.Error
-	3,  // 47: stagedoor.runner.v1alpha1.CancelCall.reason:type_name -> stagedoor.runner.v1alpha1.CancelReason
-	43, // 48: stagedoor.runner.v1alpha1.Hello.labels:type_name -> stagedoor.runner.v1alpha1.Hello.LabelsEntry
-	31, // 49: stagedoor.runner.v1alpha1.Hello.types:type_name -> stagedoor.runner.v1alpha1.ActorType
-	4,  // 50: stagedoor.runner.v1alpha1.ActorType.durability:type_name -> stagedoor.runner.v1alpha1.Durability
-	5,  // 51: stagedoor.runner.v1alpha1.ActorType.concurrency:type_name -> stagedoor.runner.v1alpha1.Concurrency
-	28, // 52: stagedoor.runner.v1alpha1.ActorType.preload:type_name -> stagedoor.runner.v1alpha1.KvRange
-	32, // 53: stagedoor.runner.v1alpha1.Welcome.limits:type_name -> stagedoor.runner.v1alpha1.Limits
-	44, // 54: stagedoor.runner.v1alpha1.Welcome.timeouts_ms:type_name -> stagedoor.runner.v1alpha1.Welcome.TimeoutsMsEntry
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	36, // 24: stagedoor.runner.v1alpha1.Frame.connection_open:type_name -> stagedoor.runner.v1alpha1.ConnectionOpen
+	37, // 25: stagedoor.runner.v1alpha1.Frame.connection_close:type_name -> stagedoor.runner.v1alpha1.ConnectionClose
+	38, // 26: stagedoor.runner.v1alpha1.Frame.connection_state:type_name -> stagedoor.runner.v1alpha1.ConnectionState
+	39, // 27: stagedoor.runner.v1alpha1.Frame.principal:type_name -> stagedoor.runner.v1alpha1.Principal
+	47, // 28: stagedoor.runner.v1alpha1.Frame.hosted:type_name -> stagedoor.runner.v1alpha1.Hosted
+	49, // 29: stagedoor.runner.v1alpha1.Frame.adopted:type_name -> stagedoor.runner.v1alpha1.Adopted
+	44, // 30: stagedoor.runner.v1alpha1.Frame.ack:type_name -> stagedoor.runner.v1alpha1.Ack
+	45, // 31: stagedoor.runner.v1alpha1.Frame.resumed:type_name -> stagedoor.runner.v1alpha1.Resumed
+	46, // 32: stagedoor.runner.v1alpha1.Frame.credit:type_name -> stagedoor.runner.v1alpha1.Credit
+	14, // 33: stagedoor.runner.v1alpha1.Call.alarm:type_name -> stagedoor.runner.v1alpha1.Alarm
+	55, // 34: stagedoor.runner.v1alpha1.CallResult.error:type_name -> stagedoor.common.v1alpha1.Error
+	17, // 35: stagedoor.runner.v1alpha1.Changes.kv:type_name -> stagedoor.runner.v1alpha1.KvOp
+	18, // 36: stagedoor.runner.v1alpha1.Changes.schedules:type_name -> stagedoor.runner.v1alpha1.ScheduleOp
+	15, // 37: stagedoor.runner.v1alpha1.Changes.finished:type_name -> stagedoor.runner.v1alpha1.Finished
+	16, // 38: stagedoor.runner.v1alpha1.Changes.open:type_name -> stagedoor.runner.v1alpha1.OpenCall
+	55, // 39: stagedoor.runner.v1alpha1.CommitResult.error:type_name -> stagedoor.common.v1alpha1.Error
+	55, // 40: stagedoor.runner.v1alpha1.Finished.error:type_name -> stagedoor.common.v1alpha1.Error
+	18, // 41: stagedoor.runner.v1alpha1.StartActor.schedules:type_name -> stagedoor.runner.v1alpha1.ScheduleOp
+	27, // 42: stagedoor.runner.v1alpha1.StartActor.preload:type_name -> stagedoor.runner.v1alpha1.KvEntry
+	28, // 43: stagedoor.runner.v1alpha1.StartActor.preloaded:type_name -> stagedoor.runner.v1alpha1.KvRange
+	20, // 44: stagedoor.runner.v1alpha1.StartActor.gone_connections:type_name -> stagedoor.runner.v1alpha1.GoneConnection
+	0,  // 45: stagedoor.runner.v1alpha1.StopActor.reason:type_name -> stagedoor.runner.v1alpha1.StopReason
+	1,  // 46: stagedoor.runner.v1alpha1.ActorStopped.outcome:type_name -> stagedoor.runner.v1alpha1.StopOutcome
+	55, // 47: stagedoor.runner.v1alpha1.ActorStopped.error:type_name -> stagedoor.common.v1alpha1.Error
+	2,  // 48: stagedoor.runner.v1alpha1.ActorIntent.intent:type_name -> stagedoor.runner.v1alpha1.Intent
+	28, // 49: stagedoor.runner.v1alpha1.KvRead.range:type_name -> stagedoor.runner.v1alpha1.KvRange
+	27, // 50: stagedoor.runner.v1alpha1.KvResult.entries:type_name -> stagedoor.runner.v1alpha1.KvEntry
+	55, // 51: stagedoor.runner.v1alpha1.KvResult.error:type_name -> stagedoor.common.v1alpha1.Error
+	3,  // 52: stagedoor.runner.v1alpha1.CancelCall.reason:type_name -> stagedoor.runner.v1alpha1.CancelReason
+	50, // 53: stagedoor.runner.v1alpha1.Hello.labels:type_name -> stagedoor.runner.v1alpha1.Hello.LabelsEntry
+	32, // 54: stagedoor.runner.v1alpha1.Hello.types:type_name -> stagedoor.runner.v1alpha1.ActorType
+	31, // 55: stagedoor.runner.v1alpha1.Hello.resume:type_name -> stagedoor.runner.v1alpha1.Resume
+	4,  // 56: stagedoor.runner.v1alpha1.ActorType.durability:type_name -> stagedoor.runner.v1alpha1.Durability
+	5,  // 57: stagedoor.runner.v1alpha1.ActorType.concurrency:type_name -> stagedoor.runner.v1alpha1.Concurrency
+	28, // 58: stagedoor.runner.v1alpha1.ActorType.preload:type_name -> stagedoor.runner.v1alpha1.KvRange
+	33, // 59: stagedoor.runner.v1alpha1.Welcome.limits:type_name -> stagedoor.runner.v1alpha1.Limits
+	51, // 60: stagedoor.runner.v1alpha1.Welcome.timeouts_ms:type_name -> stagedoor.runner.v1alpha1.Welcome.TimeoutsMsEntry
+	48, // 61: stagedoor.runner.v1alpha1.Hosted.actors:type_name -> stagedoor.runner.v1alpha1.HostedActor
+	55, // 62: stagedoor.runner.v1alpha1.Adopted.error:type_name -> stagedoor.common.v1alpha1.Error
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_stagedoor_runner_v1alpha1_runner_proto_init() }
@@ -4518,6 +5188,11 @@ func file_stagedoor_runner_v1alpha1_runner_proto_init() {
 		(*Frame_ConnectionClose)(nil),
 		(*Frame_ConnectionState)(nil),
 		(*Frame_Principal)(nil),
+		(*Frame_Hosted)(nil),
+		(*Frame_Adopted)(nil),
+		(*Frame_Ack)(nil),
+		(*Frame_Resumed)(nil),
+		(*Frame_Credit)(nil),
 	}
 	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[2].OneofWrappers = []any{}
 	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[4].OneofWrappers = []any{}
@@ -4528,14 +5203,15 @@ func file_stagedoor_runner_v1alpha1_runner_proto_init() {
 	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[14].OneofWrappers = []any{}
 	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[21].OneofWrappers = []any{}
 	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[22].OneofWrappers = []any{}
-	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[29].OneofWrappers = []any{}
+	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[28].OneofWrappers = []any{}
+	file_stagedoor_runner_v1alpha1_runner_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagedoor_runner_v1alpha1_runner_proto_rawDesc), len(file_stagedoor_runner_v1alpha1_runner_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   39,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
