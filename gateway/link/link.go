@@ -37,6 +37,13 @@ type Socket interface {
 type Host interface {
 	// Admit answers a Hello with a Welcome or with an error [LINK-4].
 	Admit(*Link, *runnerv1alpha1.Hello) (*runnerv1alpha1.Welcome, *wire.Error)
+	// Readmit answers a Hello that resumes the link on another socket: whether its token still does.
+	Readmit(*Link, *runnerv1alpha1.Hello) *wire.Error
+	// Renew renews the runner's lease in the store and then calls done with how long it lasts from the Ping that asked for
+	// it [LEASE-1]. It does not block; where the lease could not be renewed done is not called.
+	Renew(l *Link, done func(lease time.Duration))
+	// Offered takes actors that the runner still has of a lost session; each is answered by an Adopted [LINK-19].
+	Offered(l *Link, actors []*runnerv1alpha1.HostedActor, last bool)
 	// Joined says that the Welcome is on its way: from now on the link may be given actors.
 	Joined(*Link)
 	// Leaving says that the runner wants its actors stopped before the deadline [LINK-10].

@@ -140,6 +140,38 @@ func (p *Placer) welcome(session []byte, r *Runner) *runnerv1alpha1.Welcome {
 	}
 }
 
+// Readmit implements link.Host.
+func (p *Placer) Readmit(_ *link.Link, hello *runnerv1alpha1.Hello) *wire.Error {
+	_, refusal := p.cfg.Auth.Authenticate(hello.GetToken(), auth.Runner)
+	return refusal
+}
+
+// Renew implements link.Host.
+func (p *Placer) Renew(l *link.Link, done func(time.Duration)) {
+	p.mu.Lock()
+	r := p.runners[l]
+	p.mu.Unlock()
+	if r == nil {
+		return
+	}
+	p.wg.Go(func() {
+		ctx, cancel := p.context()
+		defer cancel()
+		if err := p.grant(ctx, r); err != nil {
+			p.cfg.Logger.Warn("a runner's lease could not be renewed", "runner", r.ID, "error", err)
+			return
+		}
+		done(p.cfg.Lease)
+	})
+}
+
+// Offered implements link.Host: nothing is adopted.
+func (p *Placer) Offered(l *link.Link, actors []*runnerv1alpha1.HostedActor, _ bool) {
+	for _, a := range actors {
+		l.SendGeneral(&runnerv1alpha1.Adopted{Old: a.GetActor(), Error: wire.ActorFenced.New().Proto()})
+	}
+}
+
 // Joined implements link.Host: the runner takes actors from now on, and replaces an older link of its instance.
 func (p *Placer) Joined(l *link.Link) {
 	hello := l.Hello()
