@@ -21,10 +21,13 @@ func (a *Allowance) Raise(offset uint64) bool {
 }
 
 // Fits tells whether the cost may be sent now.
-func (a *Allowance) Fits(cost uint64) bool { return cost <= a.limit-a.spent }
+func (a *Allowance) Fits(cost uint64) bool { return a.spent <= a.limit && cost <= a.limit-a.spent }
 
 // Spend notes that it was. The caller has asked Fits.
 func (a *Allowance) Spend(cost uint64) { a.spent += cost }
+
+// Refund takes back what was spent on something that was dropped and never written.
+func (a *Allowance) Refund(cost uint64) { a.spent -= min(cost, a.spent) }
 
 // Window is the receiver's side of a credit: at most size may be under way, received and not yet released. New makes one.
 type Window struct{ size, taken, released, offset uint64 }

@@ -5,6 +5,9 @@
 // again, so that above it each actor's frames come in order and exactly once. It does no I/O and has no clock; its owner
 // (gateway/link, runner-go) locks it, feeds it what it reads and writes what it gives. Requirements: LINK-2, LINK-3,
 // LINK-14 to LINK-18.
+//
+// When the socket ends: Detach. When there is another: Received goes into Hello or Welcome, Attach takes what the peer
+// says it has received. What still comes from a socket that was left is not given to Receive.
 package linkstate
 
 import (
@@ -12,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -32,8 +33,11 @@ const (
 	alongBytes  = ackBytes / 4
 )
 
+// maxStep is the most that is taken of one lane at a time [LINK-3].
+const maxStep = wire.MaxStep + wire.HeaderLen
+
 // maxIdle is the largest buffer that a State keeps while nothing is in it.
-const maxIdle = 64 << 10
+const maxIdle = 1 << 20
 
 // State is one side of a link. The zero State is attached to its first socket and cannot resume.
 type State struct {
@@ -42,22 +46,24 @@ type State struct {
 	resume     bool
 	maxUnacked int
 	detached   bool
+	awaiting   bool // the peer's Resumed is still to come
 
-	sent  uint64 // counted frames written
-	acked uint64 // of these, acknowledged
-	kept  []byte // the others: whole frames, in order, from base on
-	base  int
-	again int // offset in kept of what this socket has not yet got; len(kept): nothing
+	sent    uint64 // counted frames that have a number
+	written uint64 // of these, on this socket or received from an earlier one
+	acked   uint64
+	kept    []byte // frames acked+1 to sent, from base on
+	base    int
+	again   int // offset in kept of frame written+1
 
 	received   uint64 // counted frames received
 	told       uint64 // of these, acknowledged on this socket or at its beginning
 	fresh      int    // bytes of the frames received since
 	firstFresh time.Time
-	awaiting   bool // the peer's Resumed is still to come
 }
 
-// Resume makes the State keep what is not acknowledged, at most maxUnacked bytes. Before the first counted frame.
-func (s *State) Resume(maxUnacked int) { s.resume, s.maxUnacked = true, maxUnacked }
+// Resume makes the State keep what is not acknowledged, at most maxUnacked bytes, or one step if that is more [LINK-15].
+// Before the first counted frame.
+func (s *State) Resume(maxUnacked int) { s.resume, s.maxUnacked = true, max(maxUnacked, maxStep) }
 
 // Push queues a counted frame on its lane.
 func (s *State) Push(l *wire.Lane, m wire.Message) { s.out.Push(l, m) }
@@ -81,11 +87,14 @@ func (s *State) Kept() int { return len(s.kept) - s.base }
 // Received is how many counted frames have come.
 func (s *State) Received() uint64 { return s.received }
 
+// Acked is how many counted frames the peer has acknowledged: no honest peer says later that it has fewer.
+func (s *State) Acked() uint64 { return s.acked }
+
 // Attached tells whether there is a socket.
 func (s *State) Attached() bool { return !s.detached }
 
-// Take appends to dst what is to be written next, about limit bytes at most; nothing: wait for a Push, an Ack or AckAt.
-// What it gives counts as written.
+// Take appends to dst what is to be written next, about limit bytes; nothing: wait for a Push, for an Ack that has come,
+// or until AckAt. What it gives counts as written.
 func (s *State) Take(dst []byte, limit int, now time.Time) []byte {
 	if s.detached {
 		return dst
@@ -97,49 +106,45 @@ func (s *State) Take(dst []byte, limit int, now time.Time) []byte {
 		dst = s.takeNew(dst, start+limit)
 	}
 	if s.ackDue(now, len(dst) > start) {
-		dst = s.appendAck(dst)
+		s.told, s.fresh = s.received, 0
+		dst = wire.AppendMessage(dst, wire.Runner(&runnerv1alpha1.Ack{Received: s.received}))
 	}
 	return dst
 }
 
 // takeKept gives what a new socket has to get again.
 func (s *State) takeKept(dst []byte, end int) []byte {
-	for s.again < len(s.kept) && len(dst) < end {
-		next := s.again + wire.HeaderLen + int(binary.BigEndian.Uint32(s.kept[s.again:]))
-		dst = append(dst, s.kept[s.again:next]...)
-		s.again = next
+	from := s.again
+	for s.again < len(s.kept) && len(dst)+s.again-from < end {
+		s.again += frameLen(s.kept[s.again:])
+		s.written++
 	}
-	return dst
+	return append(dst, s.kept[from:s.again]...)
 }
 
 // takeNew gives what was never written, as far as it may be kept [LINK-15].
 func (s *State) takeNew(dst []byte, end int) []byte {
 	room := end - len(dst)
 	if s.resume {
-		// Take ends with the first step that reaches its limit.
-		room = min(room, s.maxUnacked-s.Kept()-(wire.MaxStep+wire.HeaderLen)+1)
-		if s.Kept() == 0 && end > len(dst) {
-			room = max(room, 1)
-		}
+		room = min(room, s.maxUnacked-s.Kept()-maxStep+1) // the outbox goes on while it has given less
 	}
 	if room <= 0 {
 		return dst
 	}
 	from := len(dst)
 	dst = s.out.Take(dst, room)
-	s.written(dst[from:])
+	if s.resume {
+		s.keep(dst[from:])
+	}
 	return dst
 }
 
-// written numbers new frames and keeps them.
-func (s *State) written(frames []byte) {
-	for at := 0; at < len(frames); at += wire.HeaderLen + int(binary.BigEndian.Uint32(frames[at:])) {
+// keep numbers new frames and holds them for another socket.
+func (s *State) keep(frames []byte) {
+	for at := 0; at < len(frames); at += frameLen(frames[at:]) {
 		s.sent++
 	}
-	if !s.resume {
-		s.acked = s.sent
-		return
-	}
+	s.written = s.sent
 	if s.base > len(s.kept)/2 {
 		s.kept = append(s.kept[:0], s.kept[s.base:]...)
 		s.base = 0
@@ -148,62 +153,63 @@ func (s *State) written(frames []byte) {
 	s.again = len(s.kept)
 }
 
-// forget drops what the peer has.
-func (s *State) forget(received uint64) error {
-	if received > s.sent {
-		return fmt.Errorf("%w: the peer acknowledges frame %d of %d", ErrLost, received, s.sent)
-	}
+// forget drops what the peer has received: at least what it acknowledged, at most what was sent.
+func (s *State) forget(received uint64) {
 	for ; s.acked < received; s.acked++ {
-		s.base += wire.HeaderLen + int(binary.BigEndian.Uint32(s.kept[s.base:]))
+		s.base += frameLen(s.kept[s.base:])
 	}
-	s.again = max(s.again, s.base)
-	if s.base == len(s.kept) {
-		s.kept, s.base, s.again = s.kept[:0], 0, 0
-		if cap(s.kept) > maxIdle {
-			s.kept = nil
-		}
+	if s.base < len(s.kept) {
+		return
 	}
-	return nil
+	s.kept, s.base, s.again = s.kept[:0], 0, 0
+	if cap(s.kept) > maxIdle {
+		s.kept = nil
+	}
 }
 
-// Receive takes note of a frame that has come; size is its length. mine: it was for the State alone. ErrLost ends the
-// session.
+// frameLen is the length of the first frame of b, with its prefix. Only our own frames come here.
+func frameLen(b []byte) int { return wire.HeaderLen + int(binary.BigEndian.Uint32(b)) }
+
+// Receive takes note of a frame that has come on the present socket; size is its length. mine: it was for the State alone.
+// An error ends the session: ErrLost, or wire.ErrMalformed of a link frame that cannot be decoded.
 func (s *State) Receive(f wire.Frame, size int, now time.Time) (mine bool, err error) {
 	switch {
-	case f.Kind == wire.RunnerAck && s.resume:
-		var m runnerv1alpha1.Ack
-		if err := proto.Unmarshal(f.Body, &m); err != nil {
-			return true, fmt.Errorf("%w: %w", ErrLost, err)
-		}
-		return true, s.forget(max(m.GetReceived(), s.acked))
-	case f.Kind == wire.RunnerResumed && s.resume:
-		return true, s.resumed(f.Body)
+	case s.resume && f.Kind == wire.RunnerAck, s.resume && f.Kind == wire.RunnerResumed:
+		return true, s.receiveLink(f)
 	case f.Kind.IsLink():
 		return false, nil
 	case s.awaiting:
 		return true, fmt.Errorf("%w: a frame of kind %d before Resumed", ErrLost, f.Kind)
 	}
-	s.received++
-	if s.received == s.told+1 {
+	if s.received == s.told {
 		s.fresh, s.firstFresh = 0, now
 	}
+	s.received++
 	s.fresh += size
 	return false, nil
 }
 
-func (s *State) resumed(body []byte) error {
-	var m runnerv1alpha1.Resumed
-	if err := proto.Unmarshal(body, &m); err != nil {
-		return fmt.Errorf("%w: %w", ErrLost, err)
+func (s *State) receiveLink(f wire.Frame) error {
+	msg, err := wire.DecodeRunner(f)
+	if err != nil {
+		return err
 	}
-	if !s.awaiting || m.GetNext() != s.received+1 {
-		return fmt.Errorf("%w: the peer goes on with frame %d, %d have come", ErrLost, m.GetNext(), s.received)
+	switch m := msg.(type) {
+	case *runnerv1alpha1.Ack:
+		if m.GetReceived() > s.written {
+			return fmt.Errorf("%w: the peer acknowledges frame %d of %d", ErrLost, m.GetReceived(), s.written)
+		}
+		s.forget(max(m.GetReceived(), s.acked))
+	case *runnerv1alpha1.Resumed:
+		if !s.awaiting || m.GetNext() != s.received+1 {
+			return fmt.Errorf("%w: the peer goes on with frame %d, %d have come", ErrLost, m.GetNext(), s.received)
+		}
+		s.awaiting = false
 	}
-	s.awaiting = false
 	return nil
 }
 
-// AckAt is when Take will have an acknowledgement to write; zero: nothing is to be acknowledged.
+// AckAt is when Take will have an acknowledgement to write; zero: there is nothing to acknowledge.
 func (s *State) AckAt() time.Time {
 	switch {
 	case !s.resume || s.detached || s.received == s.told:
@@ -224,28 +230,21 @@ func (s *State) ackDue(now time.Time, along bool) bool {
 		along && (s.received-s.told >= alongFrames || s.fresh >= alongBytes)
 }
 
-func (s *State) appendAck(dst []byte) []byte {
-	s.told, s.fresh = s.received, 0
-	return wire.AppendMessage(dst, wire.Runner(&runnerv1alpha1.Ack{Received: s.received}))
-}
-
 // Detach takes the socket away. Until Attach, Take gives nothing; what the socket had queued of link frames is gone.
 func (s *State) Detach() {
 	s.detached = true
 	s.out.TakeLink(nil)
 }
 
-// Attach goes on with a new socket, whose peer has received that many counted frames. first are link frames that go in
-// front of Resumed. ErrLost: it cannot.
+// Attach goes on with a new socket, whose peer has received that many counted frames. first goes in front of Resumed,
+// uncounted: the gateway's Welcome. ErrLost: it cannot, and nothing has changed.
 func (s *State) Attach(peerReceived uint64, first ...wire.Message) error {
-	if !s.resume || peerReceived < s.acked {
-		return fmt.Errorf("%w: the peer has %d frames and acknowledged %d", ErrLost, peerReceived, s.acked)
+	if !s.resume || peerReceived < s.acked || peerReceived > s.sent {
+		return fmt.Errorf("%w: the peer has received %d frames, it acknowledged %d of %d", ErrLost, peerReceived, s.acked, s.sent)
 	}
-	if err := s.forget(peerReceived); err != nil {
-		return err
-	}
+	s.forget(peerReceived)
+	s.written, s.again = peerReceived, s.base
 	s.detached, s.awaiting = false, true
-	s.again = s.base
 	s.told, s.fresh = s.received, 0
 	s.out.TakeLink(nil)
 	for _, m := range first {
