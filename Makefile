@@ -13,6 +13,7 @@ BUF              := node_modules/@bufbuild/buf-linux-x64/bin/buf
 TEST_JOBS    ?= 2
 TEST_TIMEOUT ?= 8m
 FUZZ_TIME    ?= 10s
+SOAK_TIMEOUT ?= 60m
 BENCH        ?= .
 
 # The race detector needs a C compiler; without one the tests still run, and `make test` says what they lack.
@@ -22,11 +23,11 @@ RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 GENERATED := internal/gen internal/wire/codes_gen.go clients/go/codes_gen.go spec/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build check layers lint lint-go lint-proto generate check-generated conformance bench fuzz clean
+.PHONY: help run test build check layers lint lint-go lint-proto generate check-generated conformance bench microbench fuzz soak clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables: LISTEN=$(LISTEN) DATA=$(DATA) STORE=$(STORE) TEST_TIMEOUT=$(TEST_TIMEOUT) FUZZ_TIME=$(FUZZ_TIME)"
+	@echo "  variables: LISTEN=$(LISTEN) DATA=$(DATA) STORE=$(STORE) TEST_TIMEOUT=$(TEST_TIMEOUT) FUZZ_TIME=$(FUZZ_TIME) SOAK_TIMEOUT=$(SOAK_TIMEOUT)"
 
 run: bin/stagedoor bin/examples ## build, then start a development gateway with the example actors
 ifeq ($(STORE),embedded)
@@ -86,7 +87,10 @@ check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any diff
 conformance: build ## run the conformance suite against our runners
 	$(if $(wildcard conformance/cmd/conform),bin/conform,@echo "the conformance suite is not here yet" >&2; exit 1)
 
-bench: ## run the Go benchmarks (BENCH=pattern)
+bench: bin/stagedoor ## build, then measure everything beside its bare baselines (takes minutes)
+	bin/stagedoor bench all
+
+microbench: ## run the Go benchmarks (BENCH=pattern)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## run each fuzz target for FUZZ_TIME
@@ -95,6 +99,11 @@ fuzz: ## run each fuzz target for FUZZ_TIME
 		echo "$${file%/*} $${func#func }"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZ_TIME) "$${file%/*}" || exit 1; \
 	done
+
+# Tests that ask for this variable play many times as much with it, from another seed each time.
+soak: ## run the tests that can go on for long, at length (STAGEDOOR_SOAK=1)
+	STAGEDOOR_SOAK=1 $(GO) test -count=1 -timeout $(SOAK_TIMEOUT) -p 1 \
+		$$(grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tools STAGEDOOR_SOAK . | xargs -n 1 dirname | sort -u)
 
 clean: ## remove what the other commands made; tools and data stay
 	rm -rf bin

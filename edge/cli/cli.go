@@ -1,4 +1,4 @@
-// Package cli is the stagedoor command line: dev, gateway, actors, version.
+// Package cli is the stagedoor command line: dev, gateway, actors, bench, version.
 //
 // It reads arguments and the environment it is given, runs one command and returns the exit code: 0, 1 for a command that
 // failed, 2 for one that was not understood. It touches neither os.Args nor the process's streams nor its environment, but
@@ -50,9 +50,17 @@ func (e usageError) Unwrap() error { return e.error }
 func Main(p Program) int {
 	root := p.root()
 	understood := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
+	stop := func() error { return nil }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		understood = true
+		stopProfile, err := profile(cmd)
+		if err == nil {
+			stop = stopProfile
+		}
+		return err
+	}
 	err := root.ExecuteContext(context.Background())
-	if err == nil {
+	if err = errors.Join(err, stop()); err == nil {
 		return ok
 	}
 	fmt.Fprintf(p.Stderr, "stagedoor: %v\n", err)
@@ -77,7 +85,8 @@ func (p *Program) root() *cobra.Command {
 	root.SetArgs(p.Args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddCommand(p.devCommand(), p.gatewayCommand(), p.actorsCommand(), p.versionCommand())
+	root.AddCommand(p.devCommand(), p.gatewayCommand(), p.actorsCommand(), p.benchCommand(), p.versionCommand())
+	addProfileFlag(root)
 	return root
 }
 

@@ -264,6 +264,14 @@ func TestCommandsThatAreNotUnderstood(t *testing.T) {
 		{"a runner that does not exist", []string{"dev", "--", "stagedoor-no-such-runner"}, "stagedoor-no-such-runner"},
 		{"no address", []string{"actors", "get"}, "1 arg"},
 		{"a bad address", []string{"actors", "get", "co unter"}, "type:part:part"},
+		{"an unknown scenario", []string{"bench", "fly"}, `unknown command "fly" for "stagedoor bench"`},
+		{"a negative number", []string{"bench", "calls", "--connections", "-1"}, "--connections is -1; it is at least 1"},
+		{"a negative limit", []string{"bench", "all", "--actors=-2"}, "--actors is -2"},
+		{"no time", []string{"bench", "cold", "--duration", "0"}, "--duration is 0s"},
+		{"a number that the scenario does not have", []string{"bench", "cold", "--connections", "3"}, "--connections"},
+		{"a comparison with nothing", []string{"bench", "compare", "old.json"}, "2 arg"},
+		{"a comparison of files that are not there", []string{"bench", "compare", "old.json", "new.json"}, "old.json"},
+		{"a comparison of other files", []string{"bench", "compare", "cli_test.go", "cli_test.go"}, "cli_test.go: line 1: it is not a result"},
 		{"a text without quotes", []string{"actors", "call", "a", "b", "hello"}, `'"hello"'`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

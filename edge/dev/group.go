@@ -17,17 +17,18 @@ type group struct {
 	leader int // 0: none; while it is set, no other group can have this number
 }
 
-// run starts the command as leader of the group, waits for it, and kills what it left in the group.
+// run starts the command as leader of the group, tells that it began, waits for it, and kills what it left in the group.
 //
 // The thread is locked because the kernel's promise to kill the child (Pdeathsig) holds for the life of the thread that
 // started it, and the Go runtime ends idle threads as it likes.
-func (g *group) run(cmd *exec.Cmd) error {
+func (g *group) run(cmd *exec.Cmd, began func()) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := g.start(cmd); err != nil {
 		return err
 	}
 	defer watch(cmd.Process.Pid)()
+	began()
 	return reap(cmd, g.kill)
 }
 

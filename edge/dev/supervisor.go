@@ -1,19 +1,19 @@
 //go:build unix
 
-// Package dev keeps a runner command running beside a development gateway.
+// Package dev keeps a runner command running beside a development gateway, and starts commands that must not outlive us.
 //
 // The command gets a process group of its own, so that Ctrl-C in the terminal reaches the gateway alone, which then drains
 // its actors through the runner before it stops it. When the command dies it is started again, after a growing pause.
 // It does not outlive us: at the end its whole group is killed, and so it is if we are killed first, the command by the
-// kernel (on Linux) and what it has started by a watcher. Output passes through unchanged. edge/cli makes one Supervisor and runs it once; Kill is safe to call at
-// any time.
+// kernel (on Linux) and what it has started by a watcher. Output passes through unchanged. A Child is the same for a command
+// that runs once. edge/cli makes one Supervisor and runs it once, edge/bench starts children; Kill is safe to call at any
+// time.
 package dev
 
 import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -95,7 +95,7 @@ func how(err error) string {
 // once runs the command to its end, which ctx brings about: first SIGTERM to the group, after the grace SIGKILL.
 func (s *Supervisor) once(ctx context.Context) error {
 	ended := make(chan error, 1)
-	go func() { ended <- s.group.run(s.command()) }()
+	go func() { ended <- s.group.run(command(s.options), func() {}) }()
 	select {
 	case err := <-ended:
 		return err
@@ -114,11 +114,3 @@ func (s *Supervisor) once(ctx context.Context) error {
 
 // Kill ends the group at once. Run still needs its context to end, or it starts the command again.
 func (s *Supervisor) Kill() { s.group.signal(syscall.SIGKILL) }
-
-func (s *Supervisor) command() *exec.Cmd {
-	cmd := exec.Command(s.options.Command[0], s.options.Command[1:]...)
-	cmd.Env = append(os.Environ(), s.options.Env...)
-	cmd.Stdout, cmd.Stderr = s.options.Stdout, s.options.Stderr
-	cmd.SysProcAttr = attributes()
-	return cmd
-}

@@ -1,4 +1,4 @@
-// Command stagedoor is the gateway process and its tools: dev, gateway, actors, version.
+// Command stagedoor is the gateway process and its tools: dev, gateway, actors, bench, version.
 package main
 
 import (

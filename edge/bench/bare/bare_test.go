@@ -1,0 +1,187 @@
+package bare_test
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+	"go.uber.org/goleak"
+
+	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/sockets"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const length = 50 * time.Millisecond
+
+// play runs a role until the test ends and returns its address.
+func play(t *testing.T, role, where string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	address, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- bare.Serve(ctx, role, where, func(a string) error { address <- a; return nil })
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+	})
+	select {
+	case a := <-address:
+		return a
+	case err := <-done:
+		done <- nil
+		t.Fatalf("%s: %v", role, err)
+		return ""
+	}
+}
+
+func sane(t *testing.T, r load.Result) {
+	t.Helper()
+	if r.Operations == 0 || r.Errors != 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Rate() <= 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func dial(t *testing.T, address string, n int) *bare.Callers {
+	t.Helper()
+	callers, err := bare.Dial(t.Context(), address, n, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callers
+}
+
+func TestCallsGoThroughTheRelayAndBack(t *testing.T) {
+	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 3)
+	defer callers.Close()
+	for _, inFlight := range []int{1, 4, 200} {
+		sane(t, callers.Round(t.Context(), load.Open(length), inFlight))
+	}
+}
+
+func TestLostCallersAreCounted(t *testing.T) {
+	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 2)
+	callers.Close()
+	if r := callers.Round(t.Context(), load.Open(length), 1); r.Errors != 2 || r.Fault == "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestARoundEndsWithItsContext(t *testing.T) {
+	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 2)
+	defer callers.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	callers.Round(ctx, load.Open(time.Hour), 2)
+}
+
+func TestAnEchoEndsWithGarbage(t *testing.T) {
+	conn, err := net.Dial("tcp", play(t, bare.Echo, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte{0xff, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+func TestWritersCommit(t *testing.T) {
+	w := bare.Writer{Address: play(t, bare.WriterRole, filepath.Join(t.TempDir(), "bare"))}
+	for range 2 {
+		r, err := w.Commit(t.Context(), 8, length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sane(t, r)
+		if r, err = w.CommitTwice(t.Context(), length); err != nil {
+			t.Fatal(err)
+		}
+		sane(t, r)
+	}
+}
+
+func TestAWriterThatIsGoneIsAnError(t *testing.T) {
+	if _, err := (bare.Writer{Address: "127.0.0.1:1"}).Commit(t.Context(), 1, length); err == nil {
+		t.Error("it answered")
+	}
+}
+
+func TestAnUnknownRoleIsAnError(t *testing.T) {
+	err := bare.Serve(t.Context(), "director", "", func(string) error { t.Error("it listens"); return nil })
+	if err == nil {
+		t.Error("it played")
+	}
+}
+
+// talker is a WebSocket that sends to a broadcaster.
+func talker(t *testing.T, address string) (send func([]byte)) {
+	t.Helper()
+	ws, _, err := gws.NewClient(gws.BuiltinEventHandler{}, &gws.ClientOption{Addr: "ws://" + address + bare.SenderPath})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(ws.ReadLoop)
+	t.Cleanup(func() {
+		_ = ws.NetConn().Close()
+		reading.Wait()
+	})
+	return func(message []byte) {
+		if err := ws.WriteMessage(gws.OpcodeBinary, message); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Both kinds of length are used: an event of a few bytes, and one of over 125.
+func TestEverybodyHearsEverything(t *testing.T) {
+	const listeners, events = 20, 50
+	address := play(t, bare.Broadcaster, "")
+	var sum, left atomic.Int64
+	left.Store(listeners * events)
+	done := make(chan struct{})
+	group, err := sockets.Open(t.Context(), listeners, sockets.Options{
+		Address: address, Path: func(int) string { return "/listen" },
+		OnEvent: func(_ int, args []byte) {
+			sum.Add(int64(binary.BigEndian.Uint16(args)))
+			if left.Add(-1) == 0 {
+				close(done)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer group.Close()
+	send, want := talker(t, address), 0
+	for i := range events {
+		args := make([]byte, 2+200*(i%2))
+		binary.BigEndian.PutUint16(args, uint16(i))
+		send(wire.AppendMessage(nil, &wire.ClientEvent{Connection: 1, Event: []byte("tick"), Args: args}))
+		want += i * listeners
+	}
+	select {
+	case <-done:
+	case err := <-group.Faults():
+		t.Fatal(err)
+	}
+	if got := sum.Load(); got != int64(want) {
+		t.Errorf("the sum is %d, not %d", got, want)
+	}
+}

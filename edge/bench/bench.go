@@ -1,0 +1,168 @@
+//go:build unix
+
+// Package bench measures a gateway, a runner and clients on this machine, each against a bare baseline of its own.
+//
+// A scenario starts a gateway and a runner as processes of their own, from the program that it is told, uses them through
+// the SDKs from this one, and ends them. The product and its baseline (edge/bench/bare) take turns, so that what else the
+// machine does hits both, and the round whose ratio is in the middle is reported. Nothing is installed, no port is fixed,
+// and the data goes to a temporary directory.
+//
+// edge/cli calls Run, once at a time, and Serve in the processes that Run starts; Compare reads what two runs have written.
+// Whatever Run starts has ended when it returns, and dies with us if we are killed.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Options say how a scenario is run. Scenario.Options has the usual ones.
+type Options struct {
+	// Program is the stagedoor command that is started for gateway, runner and baselines.
+	Program string
+	// Dir is where the temporary directory is made; empty: the system's place for them.
+	Dir string
+	// Version is that of the program, for the result.
+	Version string
+	// Progress is told what is being done; nil: nobody is.
+	Progress func(string)
+	// Profile, if not empty, is where CPU profiles of the gateway and the runner go: with .gateway and .runner behind it.
+	Profile string
+
+	// Rounds is how often product and baseline take turns, Duration how long each one's turn is.
+	Rounds   int
+	Duration time.Duration
+	// Connections is the number of WebSockets, InFlight how many calls or events each has under way, Actors the number of
+	// actors. Each scenario uses those that its own Options have.
+	Connections, InFlight, Actors int
+	// Via is how actions are called: ViaConnection or ViaHandle.
+	Via string
+}
+
+// The values of Options.Via.
+const (
+	ViaConnection = "connection"
+	ViaHandle     = "handle"
+)
+
+// Scenario is something that can be measured.
+type Scenario struct {
+	// Name is its name on the command line, About a sentence.
+	Name, About string
+	// Options are the usual ones. A number that is 0 has no meaning here.
+	Options Options
+
+	run func(context.Context, Options) ([]Row, error)
+}
+
+// The usual number and length of rounds.
+const (
+	usualRounds   = 3
+	usualDuration = 3 * time.Second
+)
+
+// Scenarios are all that can be measured, in the order in which Run takes them.
+func Scenarios() []Scenario {
+	all := []Scenario{
+		{
+			Name: "calls", About: "actions that change nothing: many at once, then one at a time",
+			Options: Options{Connections: 64, InFlight: 16, Via: ViaConnection}, run: calls,
+		},
+		{
+			Name: "commits", About: "actions that change state, durable on disk before the answer; an actor for each connection",
+			Options: Options{Connections: 64, InFlight: 4}, run: commits,
+		},
+		{
+			Name: "fanout", About: "events of one actor to many WebSockets",
+			Options: Options{Connections: 5_000, InFlight: 4}, run: fanout,
+		},
+		{
+			Name: "cold", About: "a new actor and its first durable action, one after another",
+			run: cold,
+		},
+		{
+			Name: "wake", About: "the call that wakes a sleeping actor, one after another",
+			Options: Options{Actors: 300}, run: wake,
+		},
+		{
+			Name: "idle", About: "memory of WebSockets and of actors that do nothing",
+			Options: Options{Connections: 10_000, Actors: 100_000}, run: idle,
+		},
+		{
+			Name: "memory", About: "memory of actors that do nothing, the second half of idle",
+			Options: Options{Actors: 100_000}, run: memory,
+		},
+	}
+	for i := range all {
+		all[i].Options.Rounds, all[i].Options.Duration = usualRounds, usualDuration
+	}
+	return all
+}
+
+// All is the scenarios that are run when none is named: no one twice.
+func All() []Scenario {
+	return slices.DeleteFunc(Scenarios(), func(s Scenario) bool { return s.Name == "memory" })
+}
+
+// AtMost is the scenario's usual options, with the numbers of limit where these are smaller and not 0.
+func (s Scenario) AtMost(limit Options) Options {
+	o := limit
+	o.Connections = atMost(s.Options.Connections, limit.Connections)
+	o.InFlight = atMost(s.Options.InFlight, limit.InFlight)
+	o.Actors = atMost(s.Options.Actors, limit.Actors)
+	o.Via = s.Options.Via
+	return o
+}
+
+func atMost(usual, limit int) int {
+	if limit == 0 {
+		return usual
+	}
+	return min(usual, limit)
+}
+
+// Check says what is wrong with options for this scenario.
+func (s Scenario) Check(o Options) error {
+	for _, number := range []struct {
+		name         string
+		value, usual int
+	}{
+		{"rounds", o.Rounds, s.Options.Rounds},
+		{"connections", o.Connections, s.Options.Connections},
+		{"in-flight", o.InFlight, s.Options.InFlight},
+		{"actors", o.Actors, s.Options.Actors},
+	} {
+		if number.usual > 0 && number.value < 1 {
+			return fmt.Errorf("--%s is %d; it is at least 1", number.name, number.value)
+		}
+	}
+	switch {
+	case o.Duration <= 0:
+		return fmt.Errorf("--duration is %v; it is more than 0", o.Duration)
+	case s.Options.Via != "" && o.Via != ViaConnection && o.Via != ViaHandle:
+		return fmt.Errorf("--via is %q; it is %s or %s", o.Via, ViaConnection, ViaHandle)
+	}
+	return nil
+}
+
+// Run measures the scenario. Rows hold operations that failed, too; an error is what kept it from measuring.
+func (s Scenario) Run(ctx context.Context, o Options) ([]Row, error) {
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	began := time.Now()
+	rows, err := s.run(ctx, o)
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	for i := range rows {
+		rows[i].describe(o, time.Since(began))
+	}
+	return rows, nil
+}

@@ -1,0 +1,212 @@
+//go:build unix
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+
+	client "github.com/stagedoor-dev/stagedoor/clients/go"
+)
+
+// ProcessCommand are the arguments under which the program plays a role: Serve with what follows them.
+var ProcessCommand = []string{"bench", "process"}
+
+// roleRunner is the role that hosts the bench actors. All others are those of the package bare.
+const roleRunner = "runner"
+
+// Serve plays a role in a process that Run has started, until ctx ends. where is what the role depends on, ready is told
+// where it listens.
+func Serve(ctx context.Context, role, where string, ready func(address string) error) error {
+	if role == roleRunner {
+		return serveActors(ctx, where)
+	}
+	return bare.Serve(ctx, role, where, ready)
+}
+
+// site is the processes of one scenario, their directory and our clients.
+type site struct {
+	options Options
+	ctx     context.Context // ends when a process does that we have not stopped
+	fail    context.CancelCauseFunc
+	dir     string
+
+	gateway, runner *process
+	address         string // of the gateway
+	http            *http.Client
+
+	others   []*process
+	clients  []*client.Client
+	watching sync.WaitGroup
+}
+
+// openSite starts a gateway and a runner, and returns when an action can be called.
+func openSite(ctx context.Context, o Options) (*site, error) {
+	dir, err := os.MkdirTemp(o.Dir, "stagedoor-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the data: %w", err)
+	}
+	s := &site{options: o, dir: dir, http: &http.Client{Transport: &http.Transport{}}}
+	s.ctx, s.fail = context.WithCancelCause(ctx)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *site) open() (err error) {
+	s.gateway, err = s.start("gateway", s.profiled("gateway", "gateway", "--insecure", "--listen", "127.0.0.1:0",
+		"--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s")...)
+	if err != nil {
+		return err
+	}
+	if s.address, err = s.gateway.address(s.ctx); err != nil {
+		return err
+	}
+	role := append(append([]string{}, ProcessCommand...), roleRunner, "http://"+s.address)
+	if s.runner, err = s.start("runner", s.profiled("runner", role...)...); err != nil {
+		return err
+	}
+	return s.awaitRunner()
+}
+
+// profiled adds the flag that makes a process write a profile.
+func (s *site) profiled(name string, args ...string) []string {
+	if s.options.Profile == "" {
+		return args
+	}
+	return append(args, "--cpuprofile", s.options.Profile+"."+name)
+}
+
+// start starts a process whose end, unless it is ours, ends the site's context.
+func (s *site) start(name string, args ...string) (*process, error) {
+	p, err := startProcess(s.options.Program, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	s.watching.Go(func() {
+		<-p.Ended()
+		s.fail(p.failure()) // the first cause counts
+	})
+	return p, nil
+}
+
+// play starts a baseline and returns its address.
+func (s *site) play(role, where string) (*process, string, error) {
+	p, err := s.start("bare "+role, append(append([]string{}, ProcessCommand...), role, where)...)
+	if err != nil {
+		return nil, "", err
+	}
+	s.others = append(s.others, p)
+	address, err := p.address(s.ctx)
+	return p, address, err
+}
+
+// retryEvery is the pause between looks at something that is not there yet.
+const retryEvery = 10 * time.Millisecond
+
+// pause waits for a moment, or fails with the context's cause.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// awaitRunner calls an action until it succeeds.
+func (s *site) awaitRunner() error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, startWait)
+	defer cancel()
+	for {
+		err := c.GetOrCreate(actorType, []string{"first"}).Call(ctx, "echo", nil, []byte{})
+		if err == nil {
+			return nil
+		}
+		if pause(ctx, retryEvery) != nil {
+			if s.ctx.Err() != nil {
+				return context.Cause(s.ctx)
+			}
+			return fmt.Errorf("no action can be called after %v: %w", startWait, err)
+		}
+	}
+}
+
+// client is one more client of the gateway, closed with the site.
+func (s *site) client() (*client.Client, error) {
+	c, err := client.New("http://"+s.address, client.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s.clients = append(s.clients, c)
+	return c, nil
+}
+
+// someClients are so many clients.
+func (s *site) someClients(n int) ([]*client.Client, error) {
+	clients := make([]*client.Client, n)
+	var err error
+	for i := range clients {
+		if clients[i], err = s.client(); err != nil {
+			return nil, err
+		}
+	}
+	return clients, nil
+}
+
+// connections are so many clients, each connected to an actor of its own.
+func (s *site) connections(n int) ([]*client.Connection, error) {
+	clients, err := s.someClients(n)
+	if err != nil {
+		return nil, err
+	}
+	connections := make([]*client.Connection, n)
+	err = load.Each(s.ctx, n, n, func(ctx context.Context, i int) error {
+		connections[i] = clients[i].GetOrCreate(actorType, []string{"connected", fmt.Sprint(i)}).Connect(client.ConnectOptions{})
+		return connections[i].Ready(ctx)
+	})
+	return connections, err
+}
+
+// durable is what has to be said about results that depend on the disk.
+func (s *site) durable() string {
+	if inMemory(s.dir) {
+		return "the data was on tmpfs, in memory; name a directory on a disk with --dir"
+	}
+	return ""
+}
+
+// close ends everything that the site has started and removes its data.
+func (s *site) close() error {
+	s.fail(errors.New("the scenario is over"))
+	for _, c := range s.clients {
+		_ = c.Close()
+	}
+	s.http.CloseIdleConnections()
+	for _, p := range append([]*process{s.runner, s.gateway}, s.others...) {
+		if p == nil {
+			continue
+		}
+		grace := time.Duration(0)
+		if s.options.Profile != "" {
+			grace = stopGrace
+		}
+		p.Stop(grace)
+	}
+	s.watching.Wait()
+	return os.RemoveAll(s.dir)
+}

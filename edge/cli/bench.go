@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stagedoor-dev/stagedoor/edge/bench"
+	"github.com/stagedoor-dev/stagedoor/edge/serve"
+	"github.com/stagedoor-dev/stagedoor/edge/version"
+)
+
+// benchFlags are those of the bench commands.
+type benchFlags struct {
+	bench.Options
+	json bool
+}
+
+func (p *Program) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a gateway, a runner and clients on this machine",
+		Long: `Measure a gateway, a runner and clients on this machine.
+
+Each scenario starts a gateway and a runner of its own with a temporary data directory, uses them over the loopback interface,
+and ends them. Beside each stands a bare baseline, the same work without the product, that takes turns with it; the ratio of
+the two says more than either figure. An operation that fails is counted, and makes the exit code 1.`,
+		Example: "  stagedoor bench calls\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, s := range bench.Scenarios() {
+		cmd.AddCommand(p.benchScenario(s))
+	}
+	cmd.AddCommand(p.benchAll(), p.benchCompare(), p.benchProcess())
+	return cmd
+}
+
+func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
+	f := &benchFlags{}
+	cmd := &cobra.Command{Use: s.Name, Short: "Measure " + s.About, Args: cobra.NoArgs}
+	f.common(cmd, s.Options)
+	f.numbers(cmd, s.Options, "")
+	if s.Options.Via != "" {
+		cmd.Flags().StringVar(&f.Via, "via", s.Options.Via, "`what` actions are called on: connection, or handle for calls without one")
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return p.bench(cmd, []bench.Scenario{s}, f, func(bench.Scenario) bench.Options { return f.Options })
+	}
+	return cmd
+}
+
+func (p *Program) benchAll() *cobra.Command {
+	f := &benchFlags{}
+	cmd := &cobra.Command{Use: "all", Short: "Measure everything, one after another", Args: cobra.NoArgs}
+	all := bench.All()
+	f.common(cmd, all[0].Options)
+	f.numbers(cmd, bench.Options{}, "at most this ")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return p.bench(cmd, all, f, func(s bench.Scenario) bench.Options { return s.AtMost(f.Options) })
+	}
+	return cmd
+}
+
+// common adds the flags that each scenario has.
+func (f *benchFlags) common(cmd *cobra.Command, usual bench.Options) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.json, "json", false, "print one JSON object a line instead of a table")
+	flags.IntVar(&f.Rounds, "rounds", usual.Rounds, "`number` of turns of the product and its baseline; the one in the middle is reported")
+	flags.DurationVar(&f.Duration, "duration", usual.Duration, "time of each turn")
+	flags.StringVar(&f.Dir, "dir", "", "`directory` in which the temporary data goes; default: the system's")
+}
+
+// numbers adds the flags that have a meaning for the scenario; limit says so where they are limits.
+func (f *benchFlags) numbers(cmd *cobra.Command, usual bench.Options, limit string) {
+	for _, n := range []struct {
+		name, help string
+		value      *int
+		usual      int
+	}{
+		{"connections", "`number` of WebSockets", &f.Connections, usual.Connections},
+		{"in-flight", "`number` of calls or events under way at once for each", &f.InFlight, usual.InFlight},
+		{"actors", "`number` of actors", &f.Actors, usual.Actors},
+	} {
+		if n.usual > 0 || limit != "" {
+			cmd.Flags().IntVar(n.value, n.name, n.usual, limit+n.help)
+		}
+	}
+}
+
+// bench runs scenarios one after another and prints each as soon as it is over.
+func (p *Program) bench(cmd *cobra.Command, list []bench.Scenario, f *benchFlags, options func(bench.Scenario) bench.Options) error {
+	for _, s := range list {
+		if err := s.Check(options(s)); err != nil {
+			return usageError{err}
+		}
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the program that is running: %w", err)
+	}
+	ctx, stop := serve.Signals(cmd.Context(), func() { p.Exit(failed) })
+	defer stop()
+	if !f.json {
+		if err := bench.PrintHead(p.Stdout); err != nil {
+			return err
+		}
+	}
+	var faults []error
+	broken := 0
+	for _, s := range list {
+		o := options(s)
+		o.Program, o.Version, o.Profile = program, version.Version(), profileFlag(cmd)
+		o.Progress = func(text string) { fmt.Fprintln(p.Stderr, text) }
+		rows, err := s.Run(ctx, o)
+		if err == nil {
+			broken += failures(rows)
+			err = p.printRows(rows, f.json)
+		}
+		faults = append(faults, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if broken > 0 {
+		faults = append(faults, fmt.Errorf("%d operations failed", broken))
+	}
+	return errors.Join(faults...)
+}
+
+func failures(rows []bench.Row) int {
+	n := 0
+	for i := range rows {
+		n += rows[i].Errors
+	}
+	return n
+}
+
+func (p *Program) printRows(rows []bench.Row, asJSON bool) error {
+	for i := range rows {
+		var err error
+		if asJSON {
+			err = json.NewEncoder(p.Stdout).Encode(&rows[i])
+		} else {
+			err = rows[i].Print(p.Stdout)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Program) benchCompare() *cobra.Command {
+	return &cobra.Command{
+		Use: "compare OLD.json NEW.json", Short: "Show what has changed between two runs with --json", Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var runs [2][]bench.Row
+			for i, name := range args {
+				rows, err := readRows(name)
+				if err != nil {
+					return usageError{fmt.Errorf("%s: %w", name, err)}
+				}
+				runs[i] = rows
+			}
+			return bench.Compare(p.Stdout, runs[0], runs[1])
+		},
+	}
+}
+
+func readRows(name string) ([]bench.Row, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return bench.Read(file)
+}
+
+// benchProcess is what bench starts beside itself.
+func (p *Program) benchProcess() *cobra.Command {
+	return &cobra.Command{
+		Use: "process ROLE [WHERE]", Short: "Be one of the processes of a scenario", Args: cobra.RangeArgs(1, 2), Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := serve.Signals(cmd.Context(), func() { p.Exit(failed) })
+			defer stop()
+			return bench.Serve(ctx, args[0], append(args, "")[1], p.sayAddress)
+		},
+	}
+}
+
+// sayAddress tells who has started the process where it listens, in the form of the gateway's log.
+func (p *Program) sayAddress(address string) error {
+	return json.NewEncoder(p.Stdout).Encode(map[string]string{"msg": "listening", "address": address})
+}
