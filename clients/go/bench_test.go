@@ -4,18 +4,23 @@ import (
 	"sync/atomic"
 	"testing"
 
+	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// The other side answers each message with one message that holds all its answers: what is measured is the client, the
+// The session can be resumed. The other side answers each message with one message that holds all its answers: what is measured is the client, the
 // WebSocket on both sides, and the pipe.
 func benchmarkClient(b *testing.B) *Handle {
 	g := newGateway(b)
 	c := g.client(Options{})
 	g.done.Go(func() {
-		p := g.greet(nil)
+		p := g.grants("t")
 		var answers []any
+		received := uint64(0)
 		for m := range p.got {
+			if received++; received%ackFrames == 0 {
+				answers = append(answers, &clientv1alpha1.Ack{Received: counts(0, received)})
+			}
 			if call, ok := m.(*wire.ClientCall); ok && !call.Oneway {
 				answers = append(answers, &wire.ClientCallResult{ID: call.ID, Output: []byte{0x18, 42}, HasOutput: true})
 			}
@@ -39,6 +44,16 @@ func BenchmarkCall(b *testing.B) {
 	for b.Loop() {
 		if n, err := Call[int](b.Context(), h, "increment", 1); err != nil || n != 42 {
 			b.Fatal(n, err)
+		}
+	}
+}
+
+// BenchmarkSend is one-way calls: what is kept of them goes with an Ack only.
+func BenchmarkSend(b *testing.B) {
+	h := benchmarkClient(b)
+	for b.Loop() {
+		if err := h.Send(b.Context(), "increment", 1); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -35,7 +36,7 @@ type callState uint8
 const (
 	// callQueued: no byte of it was written; it may wait for any number of sockets.
 	callQueued callState = iota
-	// callWritten: it was given to the present socket.
+	// callWritten: it was given to a socket of the present session.
 	callWritten
 	// callDone: the caller has its outcome, or has given up.
 	callDone
@@ -53,8 +54,10 @@ type call struct {
 	since    time.Time
 
 	// Guarded by session.mu.
-	state callState
-	id    uint64 // of the last time it was written
+	state   callState
+	id      uint64 // of the last session that it was written in, like the next two
+	channel *channel
+	kept    bool // it is in channel.kept
 
 	// Set before done is sent to; the caller's after it.
 	output    []byte
@@ -62,7 +65,8 @@ type call struct {
 	err       *Error
 	reusable  bool // it is in no queue
 
-	done chan struct{} // capacity 1
+	holders int32         // atomic: the caller, and channel.kept
+	done    chan struct{} // capacity 1
 }
 
 // newCall takes a used call, if there is one. The pool is the session's: a channel that was made in a synctest bubble may
@@ -71,18 +75,18 @@ func (s *session) newCall() *call {
 	if c, ok := s.pool.Get().(*call); ok {
 		return c
 	}
-	return &call{done: make(chan struct{}, 1)}
+	return &call{done: make(chan struct{}, 1), holders: 1}
 }
 
-// recycle takes back a call that is done.
+// recycle takes back a call that is done from one who held it; the last one leaves it to be used again.
 func (s *session) recycle(c *call) {
-	if !c.reusable {
+	if atomic.AddInt32(&c.holders, -1) > 0 || !c.reusable {
 		return
 	}
 	if cap(c.output) > 64<<10 {
 		c.output = nil
 	}
-	*c = call{done: c.done, output: c.output[:0], action: c.action[:0]}
+	*c = call{done: c.done, holders: 1, output: c.output[:0], action: c.action[:0]}
 	s.pool.Put(c)
 }
 

@@ -39,11 +39,11 @@ type ConnectOptions struct {
 	Setup func(*Connection)
 }
 
-// connectionPhase is how far a connection has come on the present socket. Guarded by session.mu.
+// connectionPhase is how far a connection has come in the present session. Guarded by session.mu.
 type connectionPhase uint8
 
 const (
-	connectionDetached connectionPhase = iota // opens with the next socket
+	connectionDetached connectionPhase = iota // opens with the next session
 	connectionWaiting                         // opens when its pause is over
 	connectionOpening                         // ConnectionOpen is on its way
 	connectionOpen
@@ -66,7 +66,7 @@ type Connection struct {
 	// Guarded by session.mu.
 	phase    connectionPhase
 	status   Status
-	number   uint64
+	channel  *channel // nil: it is neither opening nor open
 	actorID  string
 	id       string
 	held     fifo[*call]              // calls that wait for it to open
@@ -79,6 +79,7 @@ type Connection struct {
 	ready    chan struct{} // closed while it is open, and when it is over
 	err      *Error        // why it is over; nil: Close
 	fault    *Error        // why it is not open
+	cut      *Error        // what ended its last opening
 }
 
 func newConnection(s *session, t *target, o ConnectOptions) *Connection {
@@ -155,7 +156,7 @@ func (c *Connection) outcome() (open bool, err error) {
 	if c.phase == connectionClosed {
 		return false, c.closedError()
 	}
-	return c.phase == connectionOpen, nil
+	return c.status == StatusConnected, nil
 }
 
 // obstacle is what keeps it from opening, if that is known.
@@ -190,7 +191,7 @@ func (c *Connection) Close() {
 		return
 	}
 	if c.phase == connectionOpening || c.phase == connectionOpen {
-		s.say(&clientv1alpha1.ConnectionClose{Connection: c.number})
+		s.send(c.channel, &clientv1alpha1.ConnectionClose{Connection: c.channel.number})
 		s.stir()
 	}
 	closed := raise(wire.ConnectionClosed, wire.RanMaybe, "")
@@ -214,11 +215,25 @@ func (c *Connection) closedError() *Error {
 // isLarge tells whether its open is too long to be sent before Welcome told the limits.
 func (c *Connection) isLarge() bool { return len(c.params)+len(c.target.input) > maxEarly/4 }
 
-func (c *Connection) setStatus(status Status) {
-	if c.status != status {
-		c.status = status
-		c.inbox.changed(status)
+// connected tells that it can be used.
+func (c *Connection) connected() {
+	if c.status != StatusConnected {
+		c.setStatus(StatusConnected)
+		close(c.ready)
 	}
+}
+
+// disconnected tells that it cannot, for now.
+func (c *Connection) disconnected() {
+	if c.status == StatusConnected {
+		c.setStatus(StatusReconnecting)
+		c.ready = make(chan struct{})
+	}
+}
+
+func (c *Connection) setStatus(status Status) {
+	c.status = status
+	post(c.inbox, &c.inbox.onStatus, status)
 }
 
 // remove takes the connection off a list, keeping its order.

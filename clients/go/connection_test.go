@@ -435,11 +435,11 @@ func TestDroppingKeepsTheOrder(t *testing.T) {
 	b := &inbox{limit: 2, handlers: map[string][]*listener{}, running: true}
 	b.add("n", &listener{handle: func(e Event) { told = append(told, string(e.args)) }})
 	b.onStatus = []*func(Status){new(func(s Status) { told = append(told, s.String()) })}
-	b.changed(StatusConnected)
+	post(b, &b.onStatus, StatusConnected)
 	for _, args := range []string{"1", "2"} {
 		b.event([]byte("n"), []byte(args))
 	}
-	b.changed(StatusReconnecting)
+	post(b, &b.onStatus, StatusReconnecting)
 	b.event([]byte("n"), []byte("3"))
 	b.event([]byte("n"), make([]byte, maxInboxBytes))
 	b.event([]byte("n"), []byte("5")) // drops the one before: too many bytes

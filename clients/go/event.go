@@ -64,6 +64,14 @@ func (c *Connection) OnError(f func(error)) (cancel func()) {
 	return enlist(c.inbox, &c.inbox.onError, f)
 }
 
+// OnReset registers a function that is told when the connection is open again, but not as it was: what had cut it off, such
+// as session.lost or connection.resume_lost. Events of the time between are missing, and to the actor it is another
+// connection, with the same params. It is told after StatusConnected and before any event. A connection that went on after
+// its socket was lost is not reset: it missed nothing.
+func (c *Connection) OnReset(f func(cause error)) (cancel func()) {
+	return enlist(c.inbox, &c.inbox.onReset, f)
+}
+
 // OnClose registers a function that is told, once, that the connection is over: with nil after Close, else with what ended
 // it, such as the actor's refusal or connection.disconnected [CONN-4]. If it is over already, the function is told soon.
 func (c *Connection) OnClose(f func(error)) (cancel func()) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// busySession has a call, a canceled call, an opening and an open connection under way, without any I/O. The numbers are
-// 1 and 2 for the connections, 3 for a subscription, 4 for the call.
+// busySession has a call, an opening and an open connection under way, in a session that can be resumed, without any I/O.
+// The numbers are 1 and 2 for the connections, 3 for a subscription, 4 for the call.
 func busySession(t testing.TB) (*session, *call, *Connection) {
 	s := newSession(Options{}.withDefaults(), "", "")
 	s.start = func() {}
@@ -18,9 +19,9 @@ func busySession(t testing.TB) (*session, *call, *Connection) {
 	h := &Handle{client: &Client{session: s}, target: byID("x")}
 	open := h.Connect(ConnectOptions{Setup: func(c *Connection) { On(c, "n", func(int) {}) }})
 	h.Connect(ConnectOptions{})
-	s.begin()
+	s.begin(time.Unix(0, 0))
 	now := time.Unix(0, 0)
-	if err := s.receive(encoded(&clientv1alpha1.Welcome{}, &clientv1alpha1.ConnectionOpened{Connection: 1}), now); err != nil {
+	if err := s.receive(encoded(grant("t"), &clientv1alpha1.ConnectionOpened{Connection: 1}), now); err != nil {
 		t.Fatal(err)
 	}
 	open.On("m", func(Event) {})
@@ -59,28 +60,76 @@ func FuzzReceive(f *testing.F) {
 	} {
 		f.Add(encoded(seed...))
 	}
+	f.Add(encoded(&clientv1alpha1.Ack{Received: counts(0, 1, 1, 2)}, &clientv1alpha1.Ack{Received: counts(1, 1, 9, 9)}))
+	f.Add(encoded(&clientv1alpha1.Ack{Received: counts(2, 2)}))
 	f.Add([]byte{0, 0, 0, 3, 0xd2, 5, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, c, conn := busySession(t)
-		now := time.Unix(10, 0)
-		err := s.receive(data, now)
-		if err != nil {
-			s.end(err, &batch{}, 0, now)
-			s.begin()
-			if err := s.receive(encoded(&clientv1alpha1.Welcome{}), now); err != nil {
+		if err := s.receive(data, time.Unix(10, 0)); err != nil {
+			anotherSocket(s, err)
+			if err := s.receive(encoded(grant("u")), time.Unix(11, 0)); err != nil {
 				t.Fatalf("the next session is not usable: %v", err)
 			}
 		}
-		s.close()
-		select {
-		case <-c.done:
-		default:
-			t.Fatal("the call has no end")
-		}
-		if conn.Status() != StatusClosed || s.waiting != 0 {
-			t.Fatalf("status %v, %d bytes wait", conn.Status(), s.waiting)
-		}
+		wantOver(t, s, c, conn)
 	})
+}
+
+// FuzzResume: whatever the gateway answers to the wish to go on with a session, the same.
+func FuzzResume(f *testing.F) {
+	for _, seed := range [][]any{
+		{resumed("u", 0, 0, 1, 1), &wire.ClientCallResult{ID: 4}},
+		{resumed("u", 0, 1, 1, 2, 2, 1), &clientv1alpha1.Ack{Received: counts(0, 1, 1, 2)}, event(1, "n", 1)},
+		{resumed("u", 0, 1, 1, 1, 2, 0), closedBy(1, wire.ConnectionResumeLost, same), closedBy(2, wire.ConnectionClosed, never)},
+		{resumed("u", 0, 9, 1, 9)},
+		{resumed("", 0, 0, 1, 1)},
+		{grant("u"), &clientv1alpha1.ConnectionOpened{Connection: 5}, &clientv1alpha1.Ack{Received: counts(5, 1)}},
+		{&clientv1alpha1.Welcome{}, &clientv1alpha1.Welcome{Resumed: true}},
+		{event(1, "n", 1)},
+		{&clientv1alpha1.Reject{Error: wire.GatewayDraining.New().Proto()}},
+		{&commonv1alpha1.Goodbye{Reconnect: same}},
+	} {
+		f.Add(encoded(seed...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, c, conn := busySession(t)
+		anotherSocket(s, errGoodbye)
+		err := s.receive(data, time.Unix(11, 0))
+		for b := (batch{}); s.take(&b, time.Unix(11, 0)); b.reset() {
+			s.wrote(&b)
+		}
+		if err == nil {
+			err = errGoodbye
+		}
+		anotherSocket(s, err)
+		if err := s.receive(encoded(grant("v")), time.Unix(12, 0)); err != nil {
+			t.Fatalf("the next session is not usable: %v", err)
+		}
+		wantOver(t, s, c, conn)
+	})
+}
+
+// anotherSocket ends the socket and begins on the next one, as the supervisor does.
+func anotherSocket(s *session, err error) {
+	if !errors.Is(err, errGoodbye) && !errors.Is(err, errRejected) {
+		s.leave()
+	}
+	s.end(err, &batch{}, 0, time.Unix(10, 0))
+	s.begin(time.Unix(11, 0))
+}
+
+// wantOver closes the session and checks that nothing is left of it.
+func wantOver(t *testing.T, s *session, c *call, conn *Connection) {
+	t.Helper()
+	s.close()
+	select {
+	case <-c.done:
+	default:
+		t.Fatal("the call has no end")
+	}
+	if conn.Status() != StatusClosed || s.waiting != 0 || s.kept != 0 || len(s.unanswered) != 0 {
+		t.Fatalf("status %v, %d bytes wait, %d are kept, %d calls", conn.Status(), s.waiting, s.kept, len(s.unanswered))
+	}
 }
 
 // FuzzEvent: event bodies are decoded on the handlers' goroutine.

@@ -3,22 +3,17 @@ package client
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// defaultPing is the interval where Welcome names none [SESS-5].
-const defaultPing = 15 * time.Second
-
 var (
 	errFrame   = errors.New("the gateway sent a frame that cannot be used")
 	errReplies = errors.New("the gateway asks without reading the answers")
+	errEarly   = errors.New("the gateway sent frames before Welcome")
 )
 
 // receive takes one WebSocket message, whole frames, of which it keeps nothing. An error ends the socket.
@@ -30,10 +25,11 @@ func (s *session) receive(data []byte, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errFrame, err)
 		}
+		size := len(data) - len(rest)
 		data = rest
 		frame, err := wire.ParseFrame(raw)
 		if err == nil {
-			err = s.handle(frame, now)
+			err = s.handle(frame, size, now)
 		}
 		if errors.Is(err, wire.ErrMalformed) {
 			// Whom it was for is not known, and that one would wait: all are told.
@@ -43,31 +39,54 @@ func (s *session) receive(data []byte, now time.Time) error {
 			return err
 		}
 	}
+	if s.ackNow {
+		s.stir()
+	}
 	return nil
 }
 
-func (s *session) handle(f wire.Frame, now time.Time) error {
+// handle takes a frame of size bytes. It is counted before it takes effect: the end of a channel still belongs to it.
+func (s *session) handle(f wire.Frame, size int, now time.Time) error {
+	if s.phase == phaseResume && isCounted(f.Kind) {
+		return errEarly
+	}
 	switch f.Kind {
 	case wire.ClientCallResultKind:
-		return s.onResult(f.Body)
+		return s.onResult(f.Body, size)
 	case wire.ClientEventKind:
-		return s.onEvent(f.Body)
+		return s.onEvent(f.Body, size)
 	default: // not as hot
 	}
 	m, err := wire.DecodeClient(f)
 	if err != nil {
 		return err
 	}
-	if m == nil {
-		return s.replyOrEnd(&commonv1alpha1.Unsupported{Kind: uint32(f.Kind)}) // [FRAME-4]
+	if isCounted(f.Kind) {
+		about, _ := m.(interface{ GetConnection() uint64 })
+		if about == nil {
+			s.count(&s.zero, size)
+		} else {
+			s.count(s.inbound(about.GetConnection()), size)
+		}
+	}
+	if m == nil || f.Kind == wire.ClientAck && !s.keeping {
+		s.send(&s.zero, &commonv1alpha1.Unsupported{Kind: uint32(f.Kind)}) // [FRAME-4]
+		return s.replied()
 	}
 	return s.onMessage(m, now)
+}
+
+// isCounted tells whether frames of the kind have a number [SESS-12].
+func isCounted(k wire.Kind) bool {
+	return !k.IsLink() && k != wire.ClientHello && k != wire.ClientWelcome && k != wire.ClientReject
 }
 
 func (s *session) onMessage(m any, now time.Time) error {
 	switch m := m.(type) {
 	case *clientv1alpha1.Welcome:
-		s.onWelcome(m)
+		return s.onWelcome(m, now)
+	case *clientv1alpha1.Ack:
+		return s.onAck(m)
 	case *clientv1alpha1.Reject:
 		s.rejected = receivedError(m.GetError())
 		return rejection(s.rejected)
@@ -86,7 +105,8 @@ func (s *session) onMessage(m any, now time.Time) error {
 	case *clientv1alpha1.ProtocolError:
 		s.log().Error("the gateway could not use a frame", "error", receivedError(m.GetError()))
 	case *commonv1alpha1.Ping:
-		return s.replyOrEnd(&clientv1alpha1.Pong{Nonce: m.GetNonce(), NowMs: now.UnixMilli()})
+		s.say(&clientv1alpha1.Pong{Nonce: m.GetNonce(), NowMs: now.UnixMilli()})
+		return s.replied()
 	case *commonv1alpha1.Goodbye:
 		s.goodbye = m
 		return farewell(m)
@@ -94,43 +114,27 @@ func (s *session) onMessage(m any, now time.Time) error {
 	return nil // Pong: that it came is all; the rest only a client sends
 }
 
-func (s *session) replyOrEnd(m proto.Message) error {
-	defer s.stir()
-	if !s.reply(m) {
+// replied bounds what the gateway makes us say while it does not read, or does not acknowledge.
+func (s *session) replied() error {
+	s.stir()
+	s.replies++
+	if s.replies > maxReplies || s.excess() > s.options.MaxQueued {
 		return errReplies
 	}
 	return nil
 }
 
-func (s *session) onWelcome(m *clientv1alpha1.Welcome) {
-	if s.phase == phaseReady {
-		s.log().Error("the gateway sent a second Welcome")
-		return
-	}
-	s.phase, s.limits, s.lastFault = phaseReady, m.GetLimits(), nil
-	ping := millis(m.GetPingMs())
-	if ping <= 0 {
-		ping = defaultPing
-	}
-	s.welcomed <- ping
-	for _, conn := range slices.Clone(s.attached) {
-		if conn.phase == connectionDetached {
-			s.open(conn)
-		}
-	}
-	s.log().Debug("session open", "session", m.GetSession(), "gateway", m.GetGateway())
-	s.stir()
-}
-
-func (s *session) onResult(body []byte) error {
+func (s *session) onResult(body []byte, size int) error {
 	r := &s.resultBuf
 	if err := r.Unmarshal(body); err != nil {
 		return err
 	}
+	s.count(s.inbound(r.Connection), size)
 	c := s.unanswered[r.ID]
 	if c == nil {
 		return nil // canceled, or one-way: nobody waits
 	}
+	s.answered(c)
 	var err *Error
 	if r.Error != nil {
 		err = fromWire(r.Error)
@@ -144,13 +148,15 @@ func (s *session) onResult(body []byte) error {
 	return nil
 }
 
-func (s *session) onEvent(body []byte) error {
+func (s *session) onEvent(body []byte, size int) error {
 	e := &s.eventBuf
 	if err := e.Unmarshal(body); err != nil {
 		return err
 	}
-	if conn := s.connections[e.Connection]; conn != nil && conn.phase == connectionOpen {
-		conn.inbox.event(e.Event, e.Args)
+	ch := s.inbound(e.Connection)
+	s.count(ch, size)
+	if ch.conn != nil && ch.conn.phase == connectionOpen {
+		ch.conn.inbox.event(e.Event, e.Args)
 	}
 	return nil
 }
@@ -165,8 +171,10 @@ func (s *session) onUnsupported(m *commonv1alpha1.Unsupported) {
 			s.complete(c, err)
 		}
 	case wire.ClientConnectionOpen:
-		if conn := s.connections[m.GetNumber()]; conn != nil {
-			s.finish(conn, err)
+		if ch := s.channels[m.GetNumber()]; ch != nil && ch.conn != nil {
+			s.finish(ch.conn, err)
+			s.dropKept(ch)
+			delete(s.channels, ch.number)
 		}
 	case wire.ClientSubscribe, wire.ClientUnsubscribe:
 		s.onChanged(m.GetNumber(), err)

@@ -33,6 +33,7 @@ type inbox struct {
 	handlers map[string][]*listener
 	onStatus []*func(Status)
 	onError  []*func(error)
+	onReset  []*func(error)
 	onClose  []*func(error)
 	queue    fifo[notice]
 	events   int // in queue
@@ -156,17 +157,9 @@ func (b *inbox) mute() {
 	b.muted = true
 }
 
-func (b *inbox) changed(status Status) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.push(notice{tell: func() { tell(b, &b.onStatus, status) }})
-}
+func (b *inbox) fault(err error) { post(b, &b.onError, err) }
 
-func (b *inbox) fault(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.push(notice{tell: func() { b.each(err) }})
-}
+func (b *inbox) reset(err error) { post(b, &b.onReset, err) }
 
 func (b *inbox) each(err error) { tell(b, &b.onError, err) }
 
@@ -180,6 +173,13 @@ func (b *inbox) closed(err *Error) {
 		b.mu.Unlock()
 		tellAll(functions, plain(err))
 	}})
+}
+
+// post has all functions of one of the inbox's lists called, after what is to be told before.
+func post[T any](b *inbox, list *[]*func(T), value T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.push(notice{tell: func() { tell(b, list, value) }})
 }
 
 // tell calls all functions of one of the inbox's lists.

@@ -11,27 +11,33 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// begin starts on a new socket: Hello, then the connections, then the calls [SESS-2].
-func (s *session) begin() {
+// begin starts on a new socket: Hello, then, unless it asks to go on with the session, the connections and the calls
+// [SESS-2].
+func (s *session) begin(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lapse(now)
 	s.phase, s.early, s.replies = phaseHello, 0, 0
-	s.control = fifo[wire.Message]{}
-	s.unanswered = map[uint64]*call{}
-	s.connections = map[uint64]*Connection{}
-	s.changes = map[uint64]change{}
-	s.rejected, s.goodbye = nil, nil
+	s.link, s.again, s.news, s.ackNow, s.ackAlong = fifo[wire.Message]{}, nil, nil, false, false
+	s.rejected, s.goodbye, s.left = nil, nil, false
 	select {
 	case <-s.welcomed: // of the last socket
 	default:
 	}
-	s.say(&clientv1alpha1.Hello{Token: s.token, Namespace: s.namespace, Sdk: "stagedoor-go", SdkVersion: version})
+	hello := &clientv1alpha1.Hello{
+		Token: s.token, Namespace: s.namespace, Sdk: "stagedoor-go", SdkVersion: version,
+		Features: []string{wire.FeatureClientResume},
+	}
+	if s.resumeToken != nil {
+		s.phase, hello.Resume = phaseResume, s.claim()
+	}
+	s.say(hello)
 	if s.closed {
 		s.bid("connection.closed", "The client was closed.")
 		return
 	}
 	for _, conn := range slices.Clone(s.attached) {
-		if conn.phase == connectionDetached && !conn.isLarge() {
+		if s.phase == phaseHello && conn.phase == connectionDetached && !conn.isLarge() {
 			s.open(conn)
 		}
 	}
@@ -43,88 +49,80 @@ type next struct {
 	final      bool // do not come back until there is new work
 	retryAfter time.Duration
 	welcomed   bool // it had got as far as Welcome
+	resumable  bool // the session goes on
 }
 
 // end takes note that the socket is gone. last is the batch that was being written, of which the gateway may have got
-// wrote bytes. Calls that it can have seen end with session.lost; the others wait for the next socket.
+// wrote bytes. If the session is over, calls that the gateway can have seen end with session.lost; all others wait.
 func (s *session) end(cause error, last *batch, wrote int, now time.Time) next {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := next{welcomed: s.phase == phaseReady}
-	s.lastFault = cause
+	s.phase, s.lastFault = phaseDown, cause
 	if n.welcomed {
-		s.downSince = now
+		s.downSince, s.resumeUntil = now, now.Add(s.resumeFor)
 	}
+	s.takeBack(s.unsent(last, wrote))
+	over := s.left || s.resumeToken == nil || !s.worthResuming()
+	var final *Error
 	switch {
 	case s.rejected != nil:
-		s.takeBack(s.inOrder()) // a rejected session runs nothing
 		n.retryAfter = s.rejected.RetryAfter
+		if s.resumeToken == nil {
+			s.takeBack(s.inOrder()) // a rejected session runs nothing
+		}
 		if !s.rejected.Retryable {
-			n.final = true
-			s.failAll(s.rejected.with(RanNo))
+			final = s.rejected.with(RanNo)
 		}
 	case s.goodbye != nil:
 		n.retryAfter = millis(s.goodbye.GetRetryAfterMs())
-		s.lose(cause, last, wrote)
+		over = over || isOver(s.goodbye)
 		if s.goodbye.GetReconnect() == commonv1alpha1.Reconnect_RECONNECT_NEVER {
-			n.final = true
-			s.failAll(named(s.goodbye.GetCode(), s.goodbye.GetMessage()))
+			final = named(s.goodbye.GetCode(), s.goodbye.GetMessage())
 		}
-	default:
-		s.lose(cause, last, wrote)
 	}
-	s.phase, s.control, s.changes = phaseDown, fifo[wire.Message]{}, nil
-	s.detach(now)
+	if !over && final == nil {
+		n.resumable = true
+		s.pause()
+		return n
+	}
+	if final != nil {
+		n.final = true
+		s.failAll(final)
+	}
+	s.lose(cause, now)
 	return n
 }
 
-// lose sorts the calls that were given to the socket.
-func (s *session) lose(cause error, last *batch, wrote int) {
-	var unsent []*call
-	for _, entry := range last.calls {
-		if c := s.unanswered[entry.id]; c != nil && entry.offset >= wrote {
-			unsent = append(unsent, c)
-			delete(s.unanswered, entry.id)
+// unsent is the calls of a batch of which no byte was written. They are kept no longer; a call that would then come behind
+// a later one of its channel stays where it is.
+func (s *session) unsent(last *batch, wrote int) []*call {
+	var calls []*call
+	for _, entry := range slices.Backward(last.calls) {
+		c := s.unanswered[entry.id]
+		if c != nil && entry.offset >= wrote && (!s.keeping || s.retract(c)) {
+			calls = append(calls, c)
 		}
 	}
-	err := raise(wire.SessionLost, wire.RanMaybe, "The socket was lost before the answer came: %v", cause).because(cause)
-	for _, c := range s.inOrder() {
-		s.complete(c, err)
-	}
-	s.takeBack(unsent)
+	slices.Reverse(calls)
+	return calls
 }
 
-// takeBack puts calls that certainly did not run in front of the queue again.
+// takeBack puts calls that certainly did not run in front of those that wait.
 func (s *session) takeBack(calls []*call) {
-	var queue fifo[*call]
-	for _, c := range calls {
+	for _, c := range slices.Backward(calls) {
 		delete(s.unanswered, c.id)
 		c.state = callQueued
 		s.waiting += c.weight()
 		switch {
 		case c.conn == nil || c.conn.phase == connectionOpen:
-			queue.push(c)
+			s.queue.pushFront(c)
 		case c.conn.phase == connectionClosed:
 			s.complete(c, c.conn.closedError())
 		default:
-			c.conn.held.push(c)
+			c.conn.held.pushFront(c)
 		}
 	}
-	for _, c := range s.queue.take() {
-		queue.push(c)
-	}
-	s.queue = queue
-}
-
-// detach leaves the connections without socket. They open again with the next one.
-func (s *session) detach(now time.Time) {
-	for _, conn := range s.attached {
-		if conn.phase == connectionOpening || conn.phase == connectionOpen {
-			s.suspend(conn, now)
-			conn.phase = connectionDetached
-		}
-	}
-	s.connections = nil
 }
 
 // unreached takes note of an attempt that got no socket.

@@ -47,20 +47,27 @@ func (s *session) open(conn *Connection) {
 		return
 	}
 	s.lastID++
-	m.Connection, conn.number, conn.phase = s.lastID, s.lastID, connectionOpening
-	s.connections[conn.number] = conn
-	s.say(m)
+	m.Connection, conn.phase = s.lastID, connectionOpening
+	conn.channel = &channel{number: s.lastID, conn: conn}
+	s.channels[s.lastID] = conn.channel
+	s.send(conn.channel, m)
 }
 
 func (s *session) opened(m *clientv1alpha1.ConnectionOpened, now time.Time) {
-	conn := s.connections[m.GetConnection()]
-	if conn == nil || conn.phase != connectionOpening {
+	ch := s.channels[m.GetConnection()]
+	if ch == nil || ch.conn == nil || ch.conn.phase != connectionOpening {
 		return
 	}
+	if ch.again > 0 {
+		s.release(ch, 1) // ConnectionOpen has arrived
+	}
+	conn, again := ch.conn, ch.conn.id != ""
 	conn.phase, conn.openedAt, conn.fault = connectionOpen, now, nil
 	conn.actorID, conn.id = m.GetActorId(), m.GetConnectionId()
-	conn.setStatus(StatusConnected)
-	close(conn.ready)
+	conn.connected()
+	if again {
+		conn.inbox.reset(conn.cut)
+	}
 	s.settle(conn)
 	for _, c := range conn.held.take() {
 		s.queue.push(c)
@@ -68,25 +75,50 @@ func (s *session) opened(m *clientv1alpha1.ConnectionOpened, now time.Time) {
 	s.stir()
 }
 
-// onClosed: the gateway refused or ended the connection.
+// onClosed: the gateway refused or ended the connection, or confirms that we left it.
 func (s *session) onClosed(m *clientv1alpha1.ConnectionClosed, now time.Time) {
-	conn := s.connections[m.GetConnection()]
-	if conn == nil {
-		return // the answer to our own close
+	ch := s.channels[m.GetConnection()]
+	if ch == nil || ch.ended {
+		return
 	}
-	delete(s.connections, conn.number)
-	if m.GetError() == nil {
+	conn := ch.conn
+	ch.ended, ch.conn = true, nil
+	s.ackNow = s.keeping // [SESS-14]
+	var err *Error
+	if m.GetError() != nil {
+		err = receivedError(m.GetError())
+	}
+	s.strand(ch)
+	for id, c := range s.changes {
+		if c.channel == ch {
+			delete(s.changes, id)
+		}
+	}
+	switch {
+	case err == nil:
+		s.release(ch, ch.acked+uint64(ch.again)) // it has read our close, the last we sent
+	case err.Name() == CodeConnectionResumeLost:
+		s.giveUp(ch, err)
+	}
+	s.forget(ch)
+	if conn != nil {
+		s.endOrReopen(conn, m.GetReconnect(), err, now)
+	}
+}
+
+// endOrReopen decides what becomes of a connection that the gateway has refused or ended.
+func (s *session) endOrReopen(conn *Connection, r commonv1alpha1.Reconnect, err *Error, now time.Time) {
+	if err == nil {
 		s.finish(conn, nil)
 		return
 	}
-	err := receivedError(m.GetError())
 	if conn.phase == connectionOpening && err.Name() == CodeEventNotFound && len(conn.asked) > 0 {
 		conn.apart = true // one of them is not declared; asking for each finds out which
 		s.open(conn)
 		s.stir()
 		return
 	}
-	if comesBack(m.GetReconnect(), err) {
+	if comesBack(r, err) {
 		s.reopenLater(conn, err, now)
 		return
 	}
@@ -108,7 +140,7 @@ func comesBack(r commonv1alpha1.Reconnect, err *Error) bool {
 // reopenLater opens the connection again after a pause of its own. Its calls that were written are still answered by the
 // gateway [CALL-1]; the others wait.
 func (s *session) reopenLater(conn *Connection, err *Error, now time.Time) {
-	s.suspend(conn, now)
+	s.suspend(conn, err, now)
 	conn.phase, conn.fault = connectionWaiting, err
 	conn.inbox.fault(err)
 	conn.attempts++
@@ -131,16 +163,17 @@ func (s *session) reopen(conn *Connection) {
 	s.stir()
 }
 
-// suspend takes note that an open connection is open no more.
-func (s *session) suspend(conn *Connection, now time.Time) {
+// suspend takes note that a connection is open no more, and why.
+func (s *session) suspend(conn *Connection, why *Error, now time.Time) {
+	conn.channel = nil
 	if conn.phase != connectionOpen {
 		return
 	}
 	if now.Sub(conn.openedAt) >= s.options.Backoff.Max {
 		conn.attempts = 0
 	}
-	conn.ready, conn.apart = make(chan struct{}), false
-	conn.setStatus(StatusReconnecting)
+	conn.apart, conn.cut = false, why
+	conn.disconnected()
 	s.hold(conn)
 }
 
@@ -163,11 +196,11 @@ func (s *session) hold(conn *Connection) {
 // finish ends the connection for good. err nil: it was asked for.
 func (s *session) finish(conn *Connection, err *Error) {
 	s.hold(conn)
-	if conn.phase != connectionOpen {
+	if conn.status != StatusConnected {
 		close(conn.ready)
 	}
-	if s.connections[conn.number] == conn {
-		delete(s.connections, conn.number)
+	if conn.channel != nil {
+		conn.channel.conn, conn.channel = nil, nil
 	}
 	conn.phase, conn.err = connectionClosed, err
 	if conn.timer != nil {

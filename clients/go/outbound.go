@@ -35,18 +35,20 @@ type sent struct {
 
 func (b *batch) reset() { *b = batch{buf: b.buf[:0], calls: b.calls[:0]} }
 
-// say queues a message of the session itself.
-func (s *session) say(m proto.Message) {
-	if s.phase != phaseDown {
-		s.control.push(wire.Client(m))
-	}
+// note takes note of a call whose frame begins at the offset.
+func (b *batch) note(c *call, offset int) {
+	b.calls = append(b.calls, sent{c.id, offset})
+	b.oneways = b.oneways || c.oneway
 }
 
-// reply queues an answer to something the gateway sent. false: it asks more than it reads.
-func (s *session) reply(m proto.Message) bool {
-	s.replies++
-	s.say(m)
-	return s.replies <= maxReplies
+// say queues a message that is not counted, for the present socket only.
+func (s *session) say(m proto.Message) { s.link.push(wire.Client(m)) }
+
+// send queues a message of the channel.
+func (s *session) send(ch *channel, m proto.Message) wire.Message {
+	message := wire.Client(m)
+	s.control.push(counted{ch, message})
+	return message
 }
 
 // take moves what may be written now to b, which is empty. Calls in it count as written. false: there is nothing.
@@ -56,12 +58,8 @@ func (s *session) take(b *batch, now time.Time) bool {
 	if s.phase == phaseDown {
 		return false
 	}
-	for s.control.len() > 0 && s.fits(b, wire.FrameSize(s.control.peek())) {
-		m := s.control.pop()
-		b.buf = wire.AppendMessage(b.buf, m)
-		b.last = b.last || m.Kind() == wire.ClientGoodbye
-	}
-	if s.control.len() == 0 && !b.last {
+	s.takeAck(b)
+	if s.takeLink(b) && s.phase != phaseResume && s.takeAgain(b, now) && s.takeControl(b) {
 		s.replies = 0
 		s.takeCalls(b, now)
 	}
@@ -71,13 +69,69 @@ func (s *session) take(b *batch, now time.Time) bool {
 	return len(b.buf) > 0
 }
 
-// fits tells whether a frame of the size may follow what b holds. The first frame of a session, Hello, always may.
-func (s *session) fits(b *batch, size int) bool {
-	after := len(b.buf) + wire.HeaderLen + size
-	if s.phase == phaseHello {
-		return s.early+after <= maxEarly || s.early+len(b.buf) == 0
+// hasWork tells whether take has more to do than to acknowledge.
+func (s *session) hasWork() bool {
+	return s.link.len() > 0 || len(s.again) > 0 || s.control.len() > 0 || s.anyQueued()
+}
+
+// takeLink, like the next two, tells whether more may follow.
+func (s *session) takeLink(b *batch) bool {
+	for s.link.len() > 0 && s.add(b, s.link.peek()) {
+		b.last = b.last || s.link.pop().Kind() == wire.ClientGoodbye
 	}
-	return after <= s.batchLimit() || len(b.buf) == 0
+	return s.link.len() == 0 && !b.last
+}
+
+// takeAgain takes what an earlier socket was given and the gateway did not get [SESS-15].
+func (s *session) takeAgain(b *batch, now time.Time) bool {
+	for ; len(s.again) > 0; s.again = s.again[1:] {
+		for ch := s.again[0]; ch.again < ch.kept.len(); {
+			f := ch.kept.at(ch.again)
+			if f.isMoot() {
+				s.drop(ch.kept.remove(ch.again))
+				continue
+			}
+			offset, m := len(b.buf), f.message
+			if f.call != nil {
+				m = s.encode(f.call, now)
+			}
+			if !s.add(b, m) {
+				return false
+			}
+			if f.call != nil {
+				b.note(f.call, offset)
+			}
+			ch.again++
+		}
+	}
+	return true
+}
+
+func (s *session) takeControl(b *batch) bool {
+	for s.control.len() > 0 && s.add(b, s.control.peek().message) {
+		f := s.control.pop()
+		s.keepFrame(f.channel, frame{message: f.message})
+	}
+	return s.control.len() == 0
+}
+
+// add appends a frame to b; false: it has to wait for the next batch.
+func (s *session) add(b *batch, m wire.Message) bool {
+	before := len(b.buf)
+	b.buf = wire.AppendMessage(b.buf, m)
+	if !s.fits(before, len(b.buf)) {
+		b.buf = b.buf[:before]
+		return false
+	}
+	return true
+}
+
+// fits tells whether a batch may grow so. The first frame of a session, Hello, always may.
+func (s *session) fits(before, after int) bool {
+	if s.phase == phaseHello {
+		return s.early+after <= maxEarly || s.early+before == 0
+	}
+	return after <= s.batchLimit() || before == 0
 }
 
 // batchLimit keeps a message of several frames within what the gateway takes as one message.
@@ -90,46 +144,53 @@ func (s *session) batchLimit() int {
 
 func (s *session) takeCalls(b *batch, now time.Time) {
 	for s.anyQueued() && s.hasRoom() {
-		c := s.queue.peek()
-		if err := s.overLimit(c); err != nil {
-			s.queue.pop()
-			s.complete(c, err)
-			continue
+		c, before := s.queue.peek(), len(b.buf)
+		if !s.fits(before, before+len(c.args)) {
+			return // without encoding it
 		}
-		m := s.encode(c, now)
-		size := wire.FrameSize(m)
-		if err := s.overMessage(size); err != nil {
-			s.queue.pop()
-			s.complete(c, err)
-			continue
-		}
-		if !s.fits(b, size) {
-			return
+		err := s.overLimit(c)
+		if err == nil {
+			c.channel, c.id = s.channelFor(c), s.lastID+1
+			if !s.add(b, s.encode(c, now)) {
+				return
+			}
+			err = s.overMessage(len(b.buf) - before)
 		}
 		s.queue.pop()
+		if err != nil {
+			b.buf = b.buf[:before]
+			s.complete(c, err)
+			continue
+		}
 		s.lastID++
-		c.id, m.ID = s.lastID, s.lastID
-		b.calls = append(b.calls, sent{c.id, len(b.buf)})
-		b.oneways = b.oneways || c.oneway
-		b.buf = wire.AppendMessage(b.buf, m)
+		b.note(c, before)
+		s.keepFrame(c.channel, frame{call: c})
 		s.waiting -= c.weight()
 		c.state, s.unanswered[c.id] = callWritten, c
 	}
 }
 
-// hasRoom keeps us below the number of unanswered calls that the gateway takes; the others wait here.
+// hasRoom keeps us below the number of unanswered calls that the gateway takes, and below what we keep for it; the others
+// wait here.
 func (s *session) hasRoom() bool {
 	n := int(s.limits.GetMaxCalls())
-	return n == 0 || len(s.unanswered) < n
+	return (n == 0 || len(s.unanswered) < n) && s.excess() <= s.options.MaxQueued/2
 }
 
-// encode fills the one message that serves all calls. Its id, not yet known, is as long as it can be.
+func (s *session) channelFor(c *call) *channel {
+	if c.conn != nil {
+		return c.conn.channel
+	}
+	return &s.zero
+}
+
+// encode fills the one message that serves all calls.
 func (s *session) encode(c *call, now time.Time) *wire.ClientCall {
 	s.scratch = wire.ClientCall{
-		ID: wire.MaxID, Action: c.action, Args: c.args, DeadlineMs: remaining(c.deadline, now), Oneway: c.oneway,
+		ID: c.id, Connection: c.channel.number,
+		Action: c.action, Args: c.args, DeadlineMs: remaining(c.deadline, now), Oneway: c.oneway,
 	}
 	if c.conn != nil {
-		s.scratch.Connection = c.conn.number
 		return &s.scratch
 	}
 	t := c.target
@@ -169,7 +230,7 @@ func (s *session) overLimit(c *call) *Error {
 }
 
 func (s *session) overMessage(size int) *Error {
-	return over("max_message", wire.HeaderLen+size, s.limits.GetMaxMessage())
+	return over("max_message", size, s.limits.GetMaxMessage())
 }
 
 func (s *session) overOpen(m *clientv1alpha1.ConnectionOpen) *Error {
@@ -179,7 +240,7 @@ func (s *session) overOpen(m *clientv1alpha1.ConnectionOpen) *Error {
 	if err := over("max_input", len(m.GetInput()), s.limits.GetMaxInput()); err != nil {
 		return err
 	}
-	return s.overMessage(wire.FrameSize(wire.Client(m)))
+	return s.overMessage(wire.HeaderLen + wire.FrameSize(wire.Client(m)))
 }
 
 // over checks a size, or count, against a limit from Welcome; 0: not known.

@@ -60,7 +60,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.handler(w, r)
 		return
 	}
-	p := &peer{t: g.t, got: make(chan any, 1<<16), request: r}
+	p := &peer{t: g.t, got: make(chan any, 1<<16), acks: make(chan *clientv1alpha1.Ack, 1<<16), request: r}
 	upgrader := gws.NewUpgrader(p, &gws.ServerOption{
 		SubProtocols: []string{wire.SubprotocolClientProto}, CheckUtf8Enabled: true, ReadMaxPayloadSize: 32 << 20,
 	})
@@ -142,7 +142,8 @@ type peer struct {
 	t        testing.TB
 	conn     *gws.Conn
 	request  *http.Request
-	got      chan any // messages; closed with the socket
+	got      chan any // messages other than Ack; closed with the socket
+	acks     chan *clientv1alpha1.Ack
 	messages atomic.Int64
 	gate     atomic.Pointer[chan struct{}] // reading stops while it is open; nil: it does not
 }
@@ -173,8 +174,12 @@ func (p *peer) OnMessage(_ *gws.Conn, m *gws.Message) {
 			p.t.Errorf("the client sent a bad message: %v", err)
 			return
 		}
-		p.got <- message
 		data = rest
+		if ack, ok := message.(*clientv1alpha1.Ack); ok {
+			p.acks <- ack
+			continue
+		}
+		p.got <- message
 	}
 }
 

@@ -40,7 +40,11 @@ func (v *supervisor) run() {
 			attempt = 0 // nothing is left; what comes now is new work
 			continue
 		}
-		v.wait(n.retryAfter + options.Backoff.pause(attempt, v.session.random()))
+		pause := n.retryAfter
+		if !n.resumable || attempt > 1 { // the first attempt to resume is made at once
+			pause += options.Backoff.pause(attempt, v.session.random())
+		}
+		v.wait(pause)
 	}
 }
 
@@ -54,15 +58,19 @@ func (v *supervisor) serve() next {
 		v.session.log().Warn("no session", "error", err)
 		return next{}
 	}
-	v.session.begin()
+	v.session.begin(time.Now())
 	k.serve()
 	v.watch(ctx, k)
 	if k.code != "" {
 		v.session.part(k.code, k.cause.Error())
 	}
 	k.finish(k.code != "")
-	v.session.log().Info("session lost", "error", k.cause)
-	return v.session.end(k.cause, &k.batch, k.meter.written, time.Now())
+	if k.unusable {
+		v.session.leave() // it would come again with the session
+	}
+	n := v.session.end(k.cause, &k.batch, k.meter.written, time.Now())
+	v.session.log().Info("socket lost", "error", k.cause, "resumable", n.resumable)
+	return n
 }
 
 // watch returns when the socket is over. ctx bounds the wait for Welcome.
@@ -76,8 +84,17 @@ func (v *supervisor) watch(ctx context.Context, k *socket) {
 			k.fail(raise(wire.ClientClosed, wire.RanNo, ""), CodeConnectionClosed)
 			return
 		}
-		k.fail(errNoWelcome, CodeSessionPingTimedOut)
+		v.silence(k, errNoWelcome)
 	}
+}
+
+// silence gives a socket up on which nothing comes. A Goodbye would end a session that can be resumed [SESS-18].
+func (v *supervisor) silence(k *socket, cause error) {
+	code := CodeSessionPingTimedOut
+	if v.session.resumable() {
+		code = ""
+	}
+	k.fail(cause, code)
 }
 
 // keepAlive sends a Ping after each interval of silence, and gives the socket up after the third [SESS-5]. A write that
@@ -101,7 +118,7 @@ func (v *supervisor) keepAlive(k *socket, ping time.Duration) {
 		}
 		silent := time.Duration(now.UnixNano() - heard)
 		if silent >= 3*ping || k.stalled(now) >= 3*ping {
-			k.fail(raise(wire.SessionPingTimedOut, wire.RanUnspecified, ""), CodeSessionPingTimedOut)
+			v.silence(k, raise(wire.SessionPingTimedOut, wire.RanUnspecified, ""))
 			return
 		}
 		if silent >= time.Duration(pinged+1)*ping {

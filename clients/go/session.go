@@ -16,14 +16,15 @@ import (
 type phase uint8
 
 const (
-	phaseDown  phase = iota // there is none
-	phaseHello              // Hello may be written, Welcome has not come
+	phaseDown   phase = iota // there is none
+	phaseHello               // Hello may be written, Welcome has not come
+	phaseResume              // the same, and nothing but Hello: it asks to go on with the session
 	phaseReady
 )
 
-// session is the client's side of the protocol: calls and connections, over one socket after the other. It does no I/O:
-// take says what to write, receive takes what was read, begin and end tell of sockets. It never blocks and calls no code
-// of the application. Safe for concurrent use.
+// session is the client's side of the protocol: calls and connections, over one socket after the other, and over one
+// session of the gateway after the other. It does no I/O: take says what to write, receive takes what was read, begin and
+// end tell of sockets. It never blocks and calls no code of the application. Safe for concurrent use.
 type session struct {
 	// Constant.
 	options   Options
@@ -36,7 +37,7 @@ type session struct {
 	pool      sync.Pool          // of *call
 
 	mu sync.Mutex
-	// Guarded by mu, of all sockets.
+	// Guarded by mu, of all sessions.
 	run       bool // somebody sees to a socket: start was called and stopping has not said so
 	closed    bool
 	queue     fifo[*call] // no byte written; only calls that may go now
@@ -50,23 +51,41 @@ type session struct {
 	resultBuf wire.ClientCallResult
 	eventBuf  wire.ClientEvent
 
-	// Guarded by mu, of the present socket.
-	phase       phase
-	control     fifo[wire.Message] // written before queue
-	early       int                // bytes written before Welcome
-	replies     int                // of control: what the gateway made us say
+	// Guarded by mu, of the present session. It outlives its socket if it has a resumeToken [SESS-15].
+	resumeToken []byte
+	resumeFor   time.Duration // how long it is kept without socket
+	resumeUntil time.Time     // when it was lost by then, it is over
+	control     fifo[counted] // written before queue
 	unanswered  map[uint64]*call
-	connections map[uint64]*Connection
 	changes     map[uint64]change
-	rejected    *Error
-	goodbye     *commonv1alpha1.Goodbye
+	channels    map[uint64]*channel
+	zero        channel // channel 0
+	keeping     bool    // it can be resumed, or that is not known yet: frames are counted and kept
+	kept        int     // weight of the frames kept in all channels
+
+	// Guarded by mu, of the present socket.
+	phase    phase
+	link     fifo[wire.Message] // what is not counted; written first
+	again    []*channel         // with frames that are to be written again, before new ones
+	news     []*channel         // of which frames came that were not acknowledged
+	ackNow   bool               // an Ack is due
+	ackAlong bool               // an Ack is worth taking along
+	early    int                // bytes written before Welcome
+	replies  int                // of link and control: what the gateway made us say
+	rejected *Error
+	goodbye  *commonv1alpha1.Goodbye
+	left     bool // the session ends with it: we have said Goodbye, or had reason to
 }
 
 func newSession(o Options, token, namespace string) *session {
 	return &session{
 		options: o, token: token, namespace: namespace,
-		wake:     make(chan struct{}, 1),
-		welcomed: make(chan time.Duration, 1),
+		wake:       make(chan struct{}, 1),
+		welcomed:   make(chan time.Duration, 1),
+		unanswered: map[uint64]*call{},
+		changes:    map[uint64]change{},
+		channels:   map[uint64]*channel{},
+		keeping:    true,
 	}
 }
 
@@ -74,11 +93,12 @@ func newSession(o Options, token, namespace string) *session {
 func (s *session) submit(c *call) *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	queued := s.waiting + s.excess()
 	switch {
 	case s.closed:
 		return raise(wire.ClientClosed, wire.RanNo, "")
-	case s.waiting+c.weight() > s.options.MaxQueued && s.waiting > 0:
-		return raise(wire.SessionTooManyCalls, wire.RanNo, "Calls of %d bytes wait for the gateway already.", s.waiting)
+	case queued+c.weight() > s.options.MaxQueued && queued > 0:
+		return raise(wire.SessionTooManyCalls, wire.RanNo, "Calls of %d bytes wait for the gateway already.", queued)
 	case c.conn != nil && c.conn.phase == connectionClosed:
 		return c.conn.closedError()
 	}
@@ -124,7 +144,7 @@ func (s *session) abandon(c *call, ctx context.Context) *Error {
 	case callWritten:
 		delete(s.unanswered, c.id)
 		if !c.oneway {
-			s.say(&clientv1alpha1.CancelCall{Id: c.id})
+			s.send(&s.zero, &clientv1alpha1.CancelCall{Id: c.id})
 		}
 		s.stir()
 		return interrupted(ctx, wire.RanMaybe, nil)
@@ -177,7 +197,7 @@ func (s *session) inOrder() []*call {
 func (s *session) stopping() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed && (len(s.attached) > 0 || s.anyQueued()) {
+	if !s.closed && (len(s.attached) > 0 || s.anyQueued() || s.resumeToken != nil) {
 		return false
 	}
 	s.run = false
@@ -191,22 +211,27 @@ func (s *session) anyQueued() bool {
 	return s.queue.len() > 0
 }
 
-// expire ends the calls without deadline that have waited for WaitTimeout, and returns when the next one will have.
-// Zero: none waits.
+// expire ends the session that has been without socket for too long, and the calls without deadline that have waited for
+// WaitTimeout. It returns when the next one will have. Zero: none waits.
 func (s *session) expire(now time.Time) (next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == phaseReady {
 		return time.Time{}
 	}
-	next = s.expireIn(s.queue.items[s.queue.head:], now, nil)
+	next = earlier(s.lapse(now), s.expireIn(s.queue.items[s.queue.head:], now, nil))
 	for _, conn := range s.attached {
-		at := s.expireIn(conn.held.items[conn.held.head:], now, nil)
-		if next.IsZero() || !at.IsZero() && at.Before(next) {
-			next = at
-		}
+		next = earlier(next, s.expireIn(conn.held.items[conn.held.head:], now, nil))
 	}
 	return next
+}
+
+// earlier is the first of two times; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // expireIn is expire for one queue, whose order is that of age. why nil: the gateway was not reached.
@@ -249,7 +274,9 @@ func (s *session) close() {
 	for _, conn := range s.attached {
 		conn.inbox.mute()
 	}
-	s.failAll(raise(wire.ClientClosed, wire.RanNo, ""))
+	closed := raise(wire.ClientClosed, wire.RanNo, "")
+	s.failAll(closed)
+	s.lose(closed, time.Time{})
 	s.bid("connection.closed", "The client was closed.")
 }
 
@@ -261,16 +288,23 @@ func (s *session) ping(nonce uint64) {
 	s.stir()
 }
 
-// part ends the socket from this side: what take gives from now on ends with a Goodbye [FRAME-6].
+// part ends the socket from this side, and the session with it: what take gives from now on ends with a Goodbye [FRAME-6].
 func (s *session) part(code, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bid(code, message)
 }
 
+// leave ends the session with its socket.
+func (s *session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = true
+}
+
 // bid queues a Goodbye as the last frame of the socket.
 func (s *session) bid(code, message string) {
-	s.control = fifo[wire.Message]{}
+	s.link, s.left = fifo[wire.Message]{}, true
 	s.say(&commonv1alpha1.Goodbye{Code: code, Message: message})
 	s.stir()
 }

@@ -47,8 +47,9 @@ type socket struct {
 	inside bool // the reader's: our own code is running below gws
 	deaf   bool // the reader's: the socket has failed
 
-	// The writer's; anybody's after it has ended.
-	batch batch
+	// The reader's and the writer's; anybody's after they have ended.
+	unusable bool // what came could not be used
+	batch    batch
 }
 
 // openSocket dials and shakes hands. ctx bounds both.
@@ -101,6 +102,7 @@ func (k *socket) read() {
 			return // a fault of ours is not to be hidden
 		}
 		if p := recover(); p != nil { // gws trusts the length in a header of 64 bits
+			k.unusable = true
 			k.fail(fmt.Errorf("%w: %v", errPanic, p), "")
 			_ = k.meter.Close()
 		}
@@ -165,7 +167,18 @@ func (k *socket) finish(politely bool) {
 func (k *socket) OnOpen(*gws.Conn) {}
 
 // OnClose implements gws.Event.
-func (k *socket) OnClose(_ *gws.Conn, err error) { k.fail(fmt.Errorf("read: %w", err), "") }
+func (k *socket) OnClose(_ *gws.Conn, err error) {
+	if _, refused := errors.AsType[statusCode](err); refused {
+		k.unusable = true
+	}
+	k.fail(fmt.Errorf("read: %w", err), "")
+}
+
+// statusCode is what gws returns for a message that it refused; its own type is internal.
+type statusCode interface {
+	error
+	Uint16() uint16
+}
 
 // OnPing implements gws.Event. Only the writer writes, so that a peer that does not read cannot stop the reader.
 func (k *socket) OnPing(_ *gws.Conn, payload []byte) {
@@ -201,9 +214,9 @@ func (k *socket) take(message *gws.Message) {
 		return
 	}
 	k.deaf = true
-	code := CodeRequestInvalidFrame
-	if errors.Is(err, errRejected) || errors.Is(err, errGoodbye) {
-		code = ""
+	code := ""
+	if !errors.Is(err, errRejected) && !errors.Is(err, errGoodbye) {
+		k.unusable, code = true, CodeRequestInvalidFrame
 	}
 	k.fail(err, code)
 }

@@ -22,9 +22,10 @@ type subscription struct {
 
 // change is a Subscribe or Unsubscribe that was not answered.
 type change struct {
-	conn  *Connection
-	event string
-	on    bool
+	channel *channel
+	message wire.Message
+	event   string
+	on      bool
 }
 
 // On registers a handler for an event and returns what removes it. The first handler of an event subscribes to it, the
@@ -42,7 +43,7 @@ func (c *Connection) On(event string, handler func(Event)) (cancel func()) {
 		switch {
 		case event == "" || len(event) > maxEventName || !utf8.ValidString(event):
 			s.refuse(c, event, raise(wire.RequestInvalid, wire.RanNo, "The name of an event is 1 to %d bytes of UTF-8.", maxEventName))
-		case c.phase == connectionOpen:
+		case c.status == StatusConnected: // else settle makes up for it
 			s.subscribe(c, event)
 		}
 	}
@@ -72,7 +73,7 @@ func (c *Connection) off(event string, l *listener) {
 		return
 	}
 	delete(c.wanted, event)
-	if c.phase == connectionOpen && c.asked[event] {
+	if c.status == StatusConnected && c.asked[event] {
 		s.unsubscribe(c, event)
 	}
 }
@@ -94,16 +95,15 @@ func (s *session) unsubscribe(conn *Connection, event string) {
 
 func (s *session) change(conn *Connection, event string, on bool) {
 	s.lastID++
-	s.changes[s.lastID] = change{conn, event, on}
-	var m proto.Message = &clientv1alpha1.Unsubscribe{Id: s.lastID, Connection: conn.number, Events: []string{event}}
+	var m proto.Message = &clientv1alpha1.Unsubscribe{Id: s.lastID, Connection: conn.channel.number, Events: []string{event}}
 	if on {
-		m = &clientv1alpha1.Subscribe{Id: s.lastID, Connection: conn.number, Events: []string{event}}
+		m = &clientv1alpha1.Subscribe{Id: s.lastID, Connection: conn.channel.number, Events: []string{event}}
 	}
-	s.say(m)
+	s.changes[s.lastID] = change{conn.channel, s.send(conn.channel, m), event, on}
 	s.stir()
 }
 
-// settle brings an opened connection to what is wanted by now.
+// settle brings a connection that has become usable to what is wanted by now.
 func (s *session) settle(conn *Connection) {
 	var on, off []string
 	for event, sub := range conn.wanted {
@@ -129,17 +129,22 @@ func (s *session) settle(conn *Connection) {
 // onChanged: the gateway answered a Subscribe or Unsubscribe. err nil: it took effect.
 func (s *session) onChanged(id uint64, err *Error) {
 	c, ok := s.changes[id]
+	if !ok {
+		return
+	}
 	delete(s.changes, id)
-	if !ok || err == nil || c.conn.phase == connectionClosed {
+	s.arrived(c.channel, c.message)
+	conn := c.channel.conn
+	if err == nil || conn == nil {
 		return
 	}
 	if !c.on {
-		c.conn.inbox.fault(err)
+		conn.inbox.fault(err)
 		return
 	}
-	if sub := c.conn.wanted[c.event]; sub != nil && sub.id == id {
-		delete(c.conn.asked, c.event)
-		s.refuse(c.conn, c.event, err)
+	if sub := conn.wanted[c.event]; sub != nil && sub.id == id {
+		delete(conn.asked, c.event)
+		s.refuse(conn, c.event, err)
 	}
 }
 
