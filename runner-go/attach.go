@@ -7,10 +7,7 @@ import (
 
 // runOpen is the turn of a ConnectionOpen [CONN-1].
 func (in *instance) runOpen(t *turn) {
-	if refused := in.refuse(t); refused != nil {
-		in.mu.Lock()
-		in.answerUnrun(t, refused)
-		in.mu.Unlock()
+	if in.refuse(t) {
 		return
 	}
 	err := guard(func() error { return in.accept(t) })
@@ -20,12 +17,12 @@ func (in *instance) runOpen(t *turn) {
 	if err == nil {
 		err = t.failed
 	}
-	var report *runnerv1alpha1.ConnectionState
+	var conn []byte
 	if err == nil && t.conn.touched {
 		t.conn.touched = false
-		report, err = t.conn.stateReport()
+		conn, err = t.conn.changedState()
 	}
-	in.answerOpen(t, report, err)
+	in.answerOpen(t, conn, err)
 }
 
 // accept runs the hooks of an open. The connection is visible from OnConnect on.
@@ -45,7 +42,6 @@ func (in *instance) accept(t *turn) error {
 			return err
 		}
 	}
-	t.conn = conn
 	in.addConn(conn)
 	if def.onConnect == nil {
 		return nil
@@ -54,27 +50,32 @@ func (in *instance) accept(t *turn) error {
 }
 
 // answerOpen flushes the turn: the answer comes first, so that what OnConnect sent arrives after it.
-func (in *instance) answerOpen(t *turn, report *runnerv1alpha1.ConnectionState, err error) {
-	t.result = wire.CallResult{Actor: in.ref, ID: t.id}
-	first := []wire.Message{&t.result}
+func (in *instance) answerOpen(t *turn, conn []byte, err error) {
+	t.result = wire.CallResult{ID: t.id}
 	if err != nil {
 		t.result.Error = t.callError(err)
-		if t.conn != nil && t.conn.index >= 0 {
-			in.removeConn(t.conn)
-		}
-	} else if report != nil {
-		first = append(first, wire.Runner(report))
 	}
 	state, broken := in.changedState()
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if (err != nil || t.lost) && t.conn != nil && t.conn.index >= 0 {
+		in.removeConn(t.conn)
+	}
 	if err == nil && in.def.onDisconnect != nil {
 		in.changes().added = append(in.changes().added, t.conn.id)
+		if t.lost { // nobody will know that it was accepted, but the actor does
+			in.leaves(t.conn)
+		}
 	}
-	for _, m := range first {
-		in.bytes += wire.FrameSize(m)
+	if !t.lost {
+		t.result.Actor = in.ref
+		first := []wire.Message{&t.result}
+		if conn != nil {
+			first = append(first, newConnOutput(t.conn, conn, ""))
+		}
+		in.bytes += sizeOf(first)
+		in.held = append(first, in.held...)
 	}
-	in.held = append(first, in.held...)
 	in.flush(state, broken, true)
 	in.afterTurn()
 }
@@ -82,23 +83,35 @@ func (in *instance) answerOpen(t *turn, report *runnerv1alpha1.ConnectionState, 
 // runGone is the turn of a connection that has left, by its client's or the actor's will, or before this start. It is
 // onDisconnect's one chance: its failure changes nothing.
 func (in *instance) runGone(t *turn) {
-	if t.gone != nil {
-		t.conn = in.goneConnection(t.gone)
-	} else if t.conn == nil {
-		t.conn = in.byRef[t.connRef]
-	}
 	conn := t.conn
-	if conn == nil {
-		return // the actor disconnected it meanwhile
+	switch {
+	case t.gone != nil:
+		conn = in.goneConnection(t.gone)
+	case conn == nil:
+		in.mu.Lock()
+		if conn = in.byRef[t.connRef]; t.lost || conn == nil || conn.leaving { // the actor disconnected it meanwhile
+			in.mu.Unlock()
+			return
+		}
+		conn.leaving = true
+		in.mu.Unlock()
 	}
-	if conn.index >= 0 {
-		in.removeConn(conn)
-	}
+	t.conn = conn
+	in.conceal(conn)
 	if in.def.onDisconnect == nil {
 		return
 	}
 	in.disconnected(t, conn)
 	_ = t.settle(nil, nil) // its errors were logged
+}
+
+// conceal makes the connection invisible to the actor.
+func (in *instance) conceal(conn *connection) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if conn.index >= 0 {
+		in.removeConn(conn)
+	}
 }
 
 // disconnected runs onDisconnect, and has the commit say so [CONN-7].

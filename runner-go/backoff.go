@@ -34,6 +34,13 @@ func (b *backoff) welcome(minMs, maxMs uint32) {
 	b.max = max(b.min, milliseconds(maxMs, defaultBackoffMax))
 }
 
+// longest is the longest pause.
+func (b *backoff) longest() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.max
+}
+
 func (b *backoff) next() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -71,7 +71,8 @@ func (c *memConn) Close() error {
 	return nil
 }
 
-// benchPeer is a gateway that does as little as possible: it answers commits and counts results.
+// benchPeer is a gateway that does as little as possible: it answers commits and counts results, acknowledges frames and
+// gives credit.
 type benchPeer struct {
 	conn    *memConn
 	results func(n int) // as many calls were answered
@@ -105,6 +106,14 @@ func newBenchPeer(b testing.TB, results func(int), types ...runner.Definition) *
 
 func (p *benchPeer) read() {
 	buf, have := make([]byte, 1<<20), 0
+	received, acked, spent, told := uint64(0), uint64(0), map[uint64]uint64{}, map[uint64]uint64{}
+	raise := func(acks []byte, actor, cost uint64, window int) []byte {
+		if spent[actor] += cost; spent[actor]-told[actor] < uint64(window)/4 {
+			return acks
+		}
+		told[actor] = spent[actor]
+		return wire.AppendMessage(acks, wire.Runner(&runnerv1alpha1.Credit{Actor: actor, Offset: told[actor] + uint64(window)}))
+	}
 	for {
 		n, err := p.conn.Read(buf[have:])
 		if err != nil {
@@ -120,9 +129,18 @@ func (p *benchPeer) read() {
 				break
 			}
 			f, _ := wire.ParseFrame(raw)
+			if received++; f.Kind == wire.RunnerHello || f.Kind.IsLink() {
+				received--
+			}
 			switch f.Kind {
 			case wire.RunnerHello:
-				acks, hello = wire.AppendMessage(acks, wire.Runner(defaultWelcome())), true
+				w := defaultWelcome()
+				w.Features = wire.RunnerFeatures()
+				acks, hello = wire.AppendMessage(acks, wire.Runner(w)), true
+			case wire.RunnerEmit:
+				var e wire.Emit
+				_ = e.Unmarshal(f.Body)
+				acks = raise(raise(acks, e.Actor, e.Cost(), wire.DefaultLimits().EventWindow), 0, e.Cost(), wire.DefaultLimits().LinkWindow)
 			case wire.RunnerActorReady:
 				p.ready <- struct{}{}
 			case wire.RunnerCallResult:
@@ -134,6 +152,10 @@ func (p *benchPeer) read() {
 			}
 		}
 		have = copy(buf, rest)
+		if received-acked >= 32 {
+			acked = received
+			acks = wire.AppendMessage(acks, wire.Runner(&runnerv1alpha1.Ack{Received: acked}))
+		}
 		if len(acks) > 0 {
 			_, _ = p.conn.Write(acks)
 		}

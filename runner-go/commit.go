@@ -7,37 +7,90 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// send writes a group: the commit, then its outputs, with nothing of the actor between them [GATE-2].
-func (in *instance) send(g *group) {
-	if g.state.bytes != nil {
-		in.sum, in.recorded = g.state.sum, true
+// advance sends what waits, in order, as far as it may go: behind an unanswered commit, and before there is credit for its
+// events, no group begins [GATE-4]. line: the link's credit is lacking.
+func (in *instance) advance() (line bool) {
+	for len(in.waiting) > 0 && !in.over {
+		g := in.waiting[0]
+		outputs, weight := g.outputs, g.weight()
+		commit := g
+		if !g.changes() {
+			commit = nil
+		}
+		n, ok, line := in.sendPart(commit, outputs)
+		if !ok {
+			return line
+		}
+		in.backlog -= weight
+		if n < len(outputs) {
+			rest := new(group)
+			rest.hold(outputs[n:])
+			in.waiting[0] = rest
+			in.backlog += rest.weight()
+			continue
+		}
+		in.waiting[0] = nil
+		if in.waiting = in.waiting[1:]; len(in.waiting) == 0 {
+			in.waiting = nil
+		}
+	}
+	return false
+}
+
+// sendPart sends a group, if it may go: the commit of g, which is nil if there is none, and the first n of the outputs; the
+// others follow it, in order [GATE-4].
+func (in *instance) sendPart(g *group, outputs []wire.Message) (n int, ok, line bool) {
+	if in.adrift || g != nil && in.inflight {
+		return 0, false, false
+	}
+	const envelope = 64
+	size := 0
+	if g != nil {
+		size = g.size() + envelope
+	}
+	n, cost := in.sess().portion(size, outputs)
+	if ok, line = in.spend(cost); !ok {
+		return 0, false, line
+	}
+	if g != nil {
+		in.commit(g, outputs[:n])
+	} else if n > 0 {
+		in.follow(outputs[:n])
+	}
+	return n, true, false
+}
+
+// commit writes a group: the commit, then its outputs, with nothing of the actor between them [GATE-2]. Until it is answered
+// it is kept, since after a loss of the session it is sent again.
+func (in *instance) commit(g *group, outputs []wire.Message) {
+	if g.sent == nil {
+		if g.state.bytes != nil {
+			in.sum, in.recorded = g.state.sum, true
+		}
+		g.sent = g.encode()
 	}
 	in.version++
 	in.inflight = true
-	commit := &wire.Commit{Actor: in.ref, Version: in.version, Changes: g.encode()}
-	commit.Outputs = uint32(in.groupSize(commit, g.outputs))
-	in.unacked = 0
-	for _, m := range g.outputs {
-		in.unacked += wire.FrameSize(m)
+	in.unacked = sizeOf(outputs)
+	s := in.sess()
+	s.link.pushGroup(&in.lane, &wire.Commit{Actor: in.ref, Version: in.version, Changes: g.sent, Outputs: uint32(len(outputs))}, outputs)
+	if s.adopt {
+		g.state.bytes, g.outputs, g.bytes = nil, nil, 0
+		g.keep(outputs)
+		g.counted = len(g.outputs)
+		in.flight = g
 	}
-	in.push(commit, g.outputs)
 }
 
-// groupSize is how many outputs count as the group's; those behind follow it, in order [GATE-4]. The commit counts towards
-// the bytes, so that the group fits however the gateway reckons.
-func (in *instance) groupSize(commit *wire.Commit, outputs []wire.Message) int {
-	room := in.sess.limits.MaxGroupBytes - wire.FrameSize(commit)
-	for i, m := range outputs {
-		room -= wire.FrameSize(m)
-		if i == in.sess.limits.MaxGroupOutputs || room < 0 {
-			return i
+// follow writes outputs that no commit counts: nothing they were computed from is unsent [GATE-5].
+func (in *instance) follow(outputs []wire.Message) {
+	in.sess().link.pushGroup(&in.lane, nil, outputs)
+	if in.inflight {
+		in.unacked += sizeOf(outputs)
+		if in.flight != nil {
+			in.flight.keep(outputs)
 		}
 	}
-	return len(outputs)
-}
-
-func (in *instance) push(commit *wire.Commit, outputs []wire.Message) {
-	in.sess.link.pushGroup(&in.lane, commit, outputs)
 }
 
 // encode is Commit.changes. It is made once per commit, so that the bytes of a version never differ [COMMIT-1].
@@ -68,28 +121,37 @@ func (in *instance) commitResult(m *wire.CommitResult) {
 		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
 		return
 	}
-	in.inflight, in.unacked = false, 0
-	if in.acked != nil {
-		close(in.acked)
-		in.acked = nil
-	}
-	if len(in.waiting) > 0 {
-		next := in.waiting[0]
-		in.waiting[0] = nil
-		if in.waiting = in.waiting[1:]; len(in.waiting) == 0 {
-			in.waiting = nil
-		}
-		in.send(next)
-		return
-	}
+	in.inflight, in.unacked, in.flight = false, 0, nil
+	in.proceed()
+}
+
+// proceed goes on after something that the actor may have waited for: an answer, credit, another session. waits: it waits
+// for the link's credit. With the lock held.
+func (in *instance) proceed() (waits bool) {
+	waits = in.advance()
+	in.tellMoved()
 	in.afterTurn()
 	in.askSleep()
+	in.wakeWorker()
+	return waits && !in.over
+}
+
+func (in *instance) tellMoved() {
+	if in.moved != nil {
+		close(in.moved)
+		in.moved = nil
+	}
 }
 
 // awaitCommits waits until everything flushed so far is acknowledged. It is not called with the lock held.
 func (in *instance) awaitCommits(done <-chan struct{}, ctxErr func() error) error {
 	in.mu.Lock()
-	target := in.version + uint64(len(in.waiting))
+	target := in.version
+	for _, g := range in.waiting {
+		if g.changes() {
+			target++
+		}
+	}
 	for {
 		switch acked := in.version; {
 		case in.over:
@@ -99,7 +161,7 @@ func (in *instance) awaitCommits(done <-chan struct{}, ctxErr func() error) erro
 			in.mu.Unlock()
 			return nil
 		}
-		changed := in.nextAck()
+		changed := in.nextMove()
 		in.mu.Unlock()
 		select {
 		case <-changed:
@@ -116,29 +178,42 @@ func (in *instance) awaitCommits(done <-chan struct{}, ctxErr func() error) erro
 	}
 }
 
-func (in *instance) nextAck() <-chan struct{} {
-	if in.acked == nil {
-		in.acked = make(chan struct{})
+func (in *instance) nextMove() <-chan struct{} {
+	if in.moved == nil {
+		in.moved = make(chan struct{})
 	}
-	return in.acked
+	return in.moved
 }
 
-// pace keeps a turn from emitting faster than commits are acknowledged and the link takes: outputs behind an unanswered
-// commit are held by the gateway, and may fill half of what it holds [GATE-4]. It is not called with the lock held.
+// pace keeps a turn from emitting faster than commits are acknowledged, credit comes and the link takes. It is not called
+// with the lock held.
 func (in *instance) pace(t *turn) {
-	maxUnacked := in.sess.limits.MaxHeldBytes / 2
 	for t.Err() == nil {
 		in.mu.Lock()
-		if in.over || !in.inflight || in.unacked < maxUnacked {
+		if in.over || !in.crowded() {
 			in.mu.Unlock()
 			break
 		}
-		changed := in.nextAck()
+		moved := in.nextMove()
 		in.mu.Unlock()
 		select {
-		case <-changed:
+		case <-moved:
 		case <-t.Done():
 		}
 	}
-	in.sess.link.awaitRoom(t.Done())
+	in.sess().link.awaitRoom(t.Done())
+}
+
+// crowded tells whether what is not out yet is enough: outputs behind an unanswered commit are held by the gateway, and may
+// fill half of what it holds; events that wait for credit are held here.
+func (in *instance) crowded() bool { return in.starved() || in.overfull() }
+
+// starved tells whether what waits does so for credit alone.
+func (in *instance) starved() bool {
+	return len(in.waiting) > 0 && !in.adrift && !(in.inflight && in.waiting[0].changes())
+}
+
+// overfull tells whether so much waits that no turn begins before some of it is out.
+func (in *instance) overfull() bool {
+	return in.backlog+in.unacked >= in.sess().limits.MaxHeldBytes/2
 }

@@ -23,14 +23,17 @@ type Conn[C any] struct {
 type connection struct {
 	in        *instance
 	outer     encodable // the *Conn
-	ref       uint64    // 0: gone before this start
 	id        string
 	params    []byte
 	principal *Principal
 
-	index   int // in instance.conns, -1: not there
-	touched bool
+	// Under instance.mu.
+	ref     uint64            // 0: gone
+	leaving bool              // onDisconnect is queued, or was
 	sum     [sha256.Size]byte // of the state last sent
+
+	index   int // in instance.conns, -1: not there; written under the lock
+	touched bool
 }
 
 // encodable is a Conn of any connection state.
@@ -80,7 +83,7 @@ func (c *Conn[C]) Principal() *Principal { return c.principal }
 // connection.state_too_large.
 func (c *Conn[C]) State() *C {
 	c.in.mustTurn("Conn.State")
-	if !c.touched && c.ref != 0 {
+	if !c.touched && c.index >= 0 {
 		c.touched = true
 		c.in.touchedConns = append(c.in.touchedConns, &c.connection)
 	}
@@ -90,11 +93,10 @@ func (c *Conn[C]) State() *C {
 // Send sends an event to this connection, subscribed or not [CONN-3]. To a connection that is gone it does nothing.
 // Failures are as with Actor.Broadcast.
 func (c *Conn[C]) Send(event string, args ...any) {
-	t := c.in.mustTurn("Conn.Send")
-	if c.ref == 0 {
-		return
-	}
-	t.emit(&wire.Emit{Event: []byte(event), To: []uint64{c.ref}}, args)
+	c.in.mustTurn("Conn.Send").emit(&wire.Emit{Event: []byte(event)}, args, func(m *wire.Emit) bool {
+		m.To = []uint64{c.ref}
+		return c.ref != 0 && c.index >= 0
+	})
 }
 
 // Disconnect closes the connection with connection.disconnected; its client gets the reason and does not come back by
@@ -104,16 +106,46 @@ func (c *Conn[C]) Disconnect(reason string) {
 	if c.index < 0 {
 		return
 	}
-	c.in.removeConn(&c.connection)
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	c.in.hold(wire.Runner(&runnerv1alpha1.ConnectionClose{
-		Actor: c.in.ref, Connection: c.ref, Code: wire.ConnectionDisconnected.Group + "." + wire.ConnectionDisconnected.Code,
-		Reason: clip(reason, maxMessage),
-	}))
-	if c.in.def.onDisconnect != nil {
-		c.in.enqueueLeaving(&c.connection)
+	in := c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.removeConn(&c.connection)
+	if c.ref != 0 { // else its client has left
+		in.hold(newConnOutput(&c.connection, nil, clip(reason, maxMessage)))
 	}
+	if in.def.onDisconnect != nil {
+		in.leaves(&c.connection)
+	}
+}
+
+// connOutput is an output about one connection: its state, or its close. It is made anew when refs change.
+type connOutput struct {
+	wire.Message
+	conn   *connection
+	state  []byte // nil: a close
+	reason string
+}
+
+// newConnOutput is under instance.mu.
+func newConnOutput(conn *connection, state []byte, reason string) *connOutput {
+	o := &connOutput{conn: conn, state: state, reason: reason}
+	o.address()
+	return o
+}
+
+// address makes the message with the refs of now.
+func (o *connOutput) address() {
+	if o.state != nil {
+		o.Message = wire.Runner(&runnerv1alpha1.ConnectionState{Actor: o.conn.in.ref, Connection: o.conn.ref, State: o.state})
+		return
+	}
+	o.Message = closing(o.conn.in.ref, o.conn.ref, o.reason)
+}
+
+func closing(actor, conn uint64, reason string) wire.Message {
+	return wire.Runner(&runnerv1alpha1.ConnectionClose{
+		Actor: actor, Connection: conn, Code: wire.ConnectionDisconnected.Group + "." + wire.ConnectionDisconnected.Code, Reason: reason,
+	})
 }
 
 // Conns are the actor's connections in the order in which they came. The set may change while it is gone through.
@@ -139,7 +171,7 @@ func (a *Actor[S, C]) newConnection() *connection {
 func (in *instance) openConnection(m *runnerv1alpha1.ConnectionOpen) (*connection, error) {
 	c := in.self.newConnection()
 	c.ref, c.id, c.params = m.Connection, m.ConnectionId, m.Params
-	c.principal = in.sess.principal(m.Principal)
+	c.principal = in.sess().principal(m.Principal)
 	if c.principal == nil && len(m.Claims) > 0 {
 		c.principal = &Principal{claims: m.Claims}
 	}
@@ -153,17 +185,27 @@ func (c *connection) restoreState(state []byte) error {
 	if err := c.outer.decode(state); err != nil {
 		return sdkError(wire.StateInvalid.Newf("The state of connection %s cannot be decoded: %v.", c.id, err))
 	}
-	c.sum = sha256.Sum256(state)
+	c.sum = sumOf(state)
 	return nil
+}
+
+// sumOf is zero for a state that is not there.
+func sumOf(state []byte) (sum [sha256.Size]byte) {
+	if state != nil {
+		sum = sha256.Sum256(state)
+	}
+	return sum
 }
 
 // addConn makes the connection visible. The list keeps the order in which connections came; places of those that left are
 // closed up here only, since a turn that goes through the list may remove but never adds.
 func (in *instance) addConn(c *connection) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if in.byRef == nil {
 		in.byRef = map[uint64]*connection{}
 	}
-	if len(in.conns) > 2*len(in.byRef)+8 {
+	if len(in.conns) > 2*int(in.present)+8 {
 		kept := in.conns[:0]
 		for _, other := range in.conns {
 			if other != nil {
@@ -176,14 +218,23 @@ func (in *instance) addConn(c *connection) {
 	}
 	c.index = len(in.conns)
 	in.conns = append(in.conns, c)
-	in.byRef[c.ref] = c
+	in.present++
+	if t := in.cur; t.kind == turnOpen {
+		if t.conn = c; t.lost {
+			c.ref = 0
+		}
+	}
+	if c.ref != 0 {
+		in.byRef[c.ref] = c
+	}
 }
 
+// removeConn is under instance.mu.
 func (in *instance) removeConn(c *connection) {
 	in.conns[c.index] = nil
 	c.index = -1
 	delete(in.byRef, c.ref)
-	if len(in.byRef) == 0 {
+	if in.present--; in.present == 0 {
 		in.conns, in.byRef = nil, nil
 	}
 }
@@ -195,34 +246,41 @@ func (in *instance) connStates() (failed error) {
 		if c.index < 0 {
 			continue
 		}
-		if m, err := c.stateReport(); err != nil {
+		state, err := c.changedState()
+		if err != nil {
 			failed = err
-		} else if m != nil {
-			in.mu.Lock()
-			in.hold(wire.Runner(m))
-			in.mu.Unlock()
 		}
+		if state == nil {
+			continue
+		}
+		in.mu.Lock()
+		if c.ref != 0 {
+			in.hold(newConnOutput(c, state, ""))
+		}
+		in.mu.Unlock()
 	}
 	clear(in.touchedConns)
 	in.touchedConns = in.touchedConns[:0]
 	return failed
 }
 
-// stateReport is nil where nothing changed since the last one.
-func (c *connection) stateReport() (*runnerv1alpha1.ConnectionState, error) {
+// changedState is nil where nothing changed since it was last sent.
+func (c *connection) changedState() ([]byte, error) {
 	b, err := c.outer.encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode the state of connection %s: %w", c.id, err)
 	}
 	sum := sha256.Sum256(b)
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
 	if sum == c.sum {
 		return nil, nil
 	}
-	if limit := c.in.sess.limits.MaxConnectionState; len(b) > limit {
+	if limit := c.in.sess().limits.MaxConnectionState; len(b) > limit {
 		return nil, sdkError(wire.ConnectionStateTooLarge.Newf("The state of connection %s has %d bytes, at most %d are allowed.", c.id, len(b), limit))
 	}
 	c.sum = sum
-	return &runnerv1alpha1.ConnectionState{Actor: c.in.ref, Connection: c.ref, State: b}, nil
+	return b, nil
 }
 
 func decodeParams[P any](params []byte) (p P, err error) {

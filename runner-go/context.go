@@ -30,8 +30,8 @@ func (a *Actor[S, C]) Namespace() string { return a.in.namespace }
 // Key is the key of the actor's address: a copy, 0 to 16 parts.
 func (a *Actor[S, C]) Key() []string { return slices.Clone(a.in.key) }
 
-// Generation grows each time the actor is started [FENCE-2].
-func (a *Actor[S, C]) Generation() uint64 { return a.in.generation }
+// Generation grows each time the actor is started or adopted [FENCE-2].
+func (a *Actor[S, C]) Generation() uint64 { return a.in.generation.Load() }
 
 // Region is the region in which the actor runs; may be empty.
 func (a *Actor[S, C]) Region() string { return a.in.region }

@@ -11,28 +11,10 @@ import (
 
 // This file is the reader's side of a session: what comes is taken effect of at once, in order; nothing here waits.
 
-// limit implements receiver.
-func (s *session) limit() int { return s.limits.MaxFrame }
-
-// fault implements receiver: the session ends with Goodbye.
-func (s *session) fault(err error) {
-	s.log.Error("the gateway broke the protocol", "error", err)
-	s.link.pushLink(wire.Runner(&commonv1alpha1.Goodbye{
-		Code: wire.InternalError.Group + "." + wire.InternalError.Code, Message: clip(err.Error(), 512), Reconnect: commonv1alpha1.Reconnect_RECONNECT_SAME,
-	}))
-	s.link.close()
-	<-s.link.written
-}
-
-// frame implements receiver.
-func (s *session) frame(b []byte) error {
-	s.heard.Store(true)
-	f, err := wire.ParseFrame(b)
-	if err != nil {
+// take takes one frame behind Welcome, of the given length.
+func (s *session) take(f wire.Frame, size int) error {
+	if mine, err := s.link.receive(f, size); mine || err != nil {
 		return err
-	}
-	if !s.begun {
-		return s.handshake(f)
 	}
 	if f.Kind == wire.RunnerPart {
 		return s.part(f.Body)
@@ -125,10 +107,15 @@ func (s *session) onCold(kind wire.Kind, m any) {
 	case *runnerv1alpha1.Principal:
 		s.onPrincipal(m)
 	case *commonv1alpha1.Ping:
-		s.link.pushLink(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
+		s.link.pushPong(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
 	case *runnerv1alpha1.Pong:
-	case *commonv1alpha1.Goodbye:
-		s.onGoodbye(m)
+		if s.lease.renew(m.Nonce, m.LeaseMs, now()) {
+			s.revive()
+		}
+	case *runnerv1alpha1.Credit:
+		s.onCredit(m)
+	case *runnerv1alpha1.Adopted:
+		s.onAdopted(m)
 	case *runnerv1alpha1.Drain:
 		s.log.Info("the gateway is going away", "code", m.Code, "deadline_ms", m.DeadlineMs)
 	case *commonv1alpha1.Unsupported:
@@ -174,7 +161,7 @@ func (s *session) onOpen(m *runnerv1alpha1.ConnectionOpen) {
 
 // notHere gives back a call for an actor that this runner does not host [LIFE-9].
 func (s *session) notHere(ref, id uint64) {
-	s.link.push(&s.link.base, &wire.CallResult{Actor: ref, ID: id, Error: wire.ActorStopping.New(), NotRun: true})
+	s.push(&wire.CallResult{Actor: ref, ID: id, Error: wire.ActorStopping.New(), NotRun: true})
 }
 
 // take puts a turn into the mailbox, if the actor still takes any. A call that it does not take goes back; a connection
@@ -195,7 +182,7 @@ func (in *instance) take(t *turn) {
 func (s *session) onStart(m *runnerv1alpha1.StartActor) {
 	def := s.defs[m.Type]
 	if def == nil || s.actor(m.Actor) != nil {
-		s.link.push(&s.link.base, wire.Runner(&runnerv1alpha1.ActorStopped{
+		s.push(wire.Runner(&runnerv1alpha1.ActorStopped{
 			Actor: m.Actor, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED,
 			Error: wire.ActorStartFailed.Newf("This runner does not host the actor type %q.", clip(m.Type, maxName)).Proto(),
 		}))
@@ -206,11 +193,22 @@ func (s *session) onStart(m *runnerv1alpha1.StartActor) {
 	in.begin(m)
 }
 
+// onCredit raises what an actor, or all of them together, may send of events [LINK-18].
+func (s *session) onCredit(m *runnerv1alpha1.Credit) {
+	switch {
+	case m.Stream != 0: // of a later protocol level
+	case m.Actor == 0:
+		s.purse.raise(m.Offset)
+	default:
+		s.with(m.Actor, func(in *instance) { in.onCredit(m.Offset) })
+	}
+}
+
 // onFence answers a fence without actor at once, since every earlier frame has been taken effect of; one of an actor is a
 // turn [LINK-8].
 func (s *session) onFence(m *runnerv1alpha1.Fence) {
 	if m.Actor == 0 {
-		s.link.push(&s.link.base, wire.Runner(&runnerv1alpha1.FenceReached{Nonce: m.Nonce}))
+		s.push(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: m.Nonce}))
 		return
 	}
 	s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnFence, nonce: m.Nonce}) })
@@ -236,5 +234,5 @@ func (s *session) principal(ref uint64) *Principal {
 }
 
 func (s *session) unsupported(kind wire.Kind, number uint64) {
-	s.link.push(&s.link.base, wire.Runner(&commonv1alpha1.Unsupported{Kind: uint32(kind), Number: number}))
+	s.push(wire.Runner(&commonv1alpha1.Unsupported{Kind: uint32(kind), Number: number}))
 }

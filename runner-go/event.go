@@ -52,28 +52,35 @@ func (d *definition) declareEvent(name string) {
 // An event that cannot be sent (an argument without CBOR form, over the size limit, not declared) fails the turn with
 // event.too_large, event.not_found or internal.error, if its function does not fail by itself.
 func (a *Actor[S, C]) Broadcast(event string, args ...any) {
-	a.in.mustTurn("Broadcast").emit(&wire.Emit{Event: []byte(event)}, args)
+	a.in.mustTurn("Broadcast").emit(&wire.Emit{Event: []byte(event)}, args, nil)
 }
 
 // BroadcastExcept is Broadcast to all but the given connections.
 func (a *Actor[S, C]) BroadcastExcept(event string, except []*Conn[C], args ...any) {
-	m := &wire.Emit{Event: []byte(event)}
-	for _, conn := range except {
-		if conn != nil && conn.ref != 0 {
-			m.Except = append(m.Except, conn.ref)
+	a.in.mustTurn("BroadcastExcept").emit(&wire.Emit{Event: []byte(event)}, args, func(m *wire.Emit) bool {
+		for _, conn := range except {
+			if conn != nil && conn.ref != 0 && conn.index >= 0 {
+				m.Except = append(m.Except, conn.ref)
+			}
 		}
-	}
-	a.in.mustTurn("BroadcastExcept").emit(m, args)
+		return true
+	})
 }
 
-// emit encodes an event and holds it for the flush.
-func (t *turn) emit(m *wire.Emit, args []any) {
+// emit encodes an event and holds it for the flush. address, if not nil, fills in the refs of connections, under the lock;
+// false: nobody would get it.
+func (t *turn) emit(m *wire.Emit, args []any, address func(*wire.Emit) bool) {
 	in := t.in
 	if err := in.checkEvent(m, args); err != nil {
 		t.fail(err)
 		return
 	}
 	in.mu.Lock()
+	m.Actor = in.ref
+	if address != nil && !address(m) {
+		in.mu.Unlock()
+		return
+	}
 	in.hold(m)
 	due := t.kind != turnOpen && in.mustFlush()
 	in.mu.Unlock()
@@ -92,16 +99,16 @@ func (in *instance) checkEvent(m *wire.Emit, args []any) error {
 	if in.def.events != nil && !in.def.events[name] {
 		return sdkError(wire.EventNotFound.Newf("The actor type %s declares its events, and %q is not one of them.", in.def.name, name))
 	}
-	if !wire.Negotiated(wire.RunnerEmit, in.sess.features) {
+	if !wire.Negotiated(wire.RunnerEmit, in.sess().features) {
 		return fmt.Errorf("event %q: the gateway does not offer events", name)
 	}
 	b, err := payload.MarshalArgs(args...)
 	if err != nil {
 		return fmt.Errorf("encode event %q: %w", name, err)
 	}
-	if limit := in.sess.limits.MaxEvent; len(b) > limit {
+	if limit := in.sess().limits.MaxEvent; len(b) > limit {
 		return sdkError(wire.EventTooLarge.Newf("The event %q has %d bytes, at most %d are allowed.", name, len(b), limit))
 	}
-	m.Actor, m.Args = in.ref, b
+	m.Args = b
 	return nil
 }

@@ -2,8 +2,8 @@ package runner
 
 import (
 	"crypto/sha256"
-	"time"
 
+	"github.com/stagedoor-dev/stagedoor/internal/linkstate"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -11,21 +11,26 @@ import (
 // Under instance.mu.
 type ledger struct {
 	version  uint64 // of the last commit sent, or started from
-	inflight bool   // it is unanswered: at most one is [COMMIT-1]
 	sum      [sha256.Size]byte
 	recorded bool     // sum is of the state last sent; false: none yet
-	waiting  []*group // unsent, in order. Not empty only while a commit is unanswered
+	inflight bool     // the commit last sent is unanswered: at most one is [COMMIT-1]
+	inLine   bool     // for the link's credit
+	flight   *group   // the unanswered commit and what was sent behind it, to be sent again; nil where nothing is adopted
+	waiting  []*group // unsent, in order
 
 	pending *group // what the running turn changed since its last flush; nil: nothing but perhaps state
 	held    []wire.Message
-	heldAt  time.Time // of the oldest in held
-	bytes   int       // of held
+	heldAt  int64 // when the oldest in held came, on the steady clock
+	bytes   int   // of held
 
-	unacked int           // bytes of outputs behind an unanswered commit
-	acked   chan struct{} // closed at the next CommitResult; nil: nobody waits
+	events  linkstate.Allowance
+	backlog int           // bytes of waiting
+	unacked int           // bytes of outputs sent behind the unanswered commit
+	moved   chan struct{} // closed when something was acknowledged or sent; nil: nobody waits
 }
 
-// group is one flush: changes, and the outputs that depend on them [GATE-2].
+// group is one flush: changes, and the outputs that depend on them [GATE-2]. Without changes it is outputs that wait for
+// something else.
 type group struct {
 	state   record // bytes nil: unchanged
 	kv      []kvOp
@@ -33,13 +38,16 @@ type group struct {
 	added   []string
 	removed []string
 	destroy bool
+	sent    []byte // the changes as they were sent under a version, and are sent again [COMMIT-1]; nil: never yet
 	outputs []wire.Message
+	counted int // of the outputs of a group that was sent: those that its commit counted
+	bytes   int // of outputs
 }
 
 // hold keeps an output of the running turn for its flush.
 func (in *instance) hold(m wire.Message) {
 	if len(in.held) == 0 {
-		in.heldAt = time.Now()
+		in.heldAt = steady()
 	}
 	in.held = append(in.held, m)
 	in.bytes += wire.FrameSize(m)
@@ -47,8 +55,8 @@ func (in *instance) hold(m wire.Message) {
 
 // mustFlush tells whether an emission flushes: the oldest held output is old, or a group is full [FLUSH-2] [GATE-4].
 func (in *instance) mustFlush() bool {
-	l := in.sess.limits
-	return len(in.held) >= l.MaxGroupOutputs || in.bytes >= l.MaxGroupBytes/2 || time.Since(in.heldAt) >= flushAge
+	l := &in.sess().limits
+	return len(in.held) >= l.MaxGroupOutputs || in.bytes >= l.MaxGroupBytes/2 || steady()-in.heldAt >= int64(flushAge)
 }
 
 // changes is the group that the running turn's changes go to.
@@ -73,8 +81,8 @@ func (t *turn) settle(err error, out []byte) error {
 		if t.oneway {
 			out = nil
 		}
-		t.result = wire.CallResult{Actor: in.ref, ID: t.id, Output: out, HasOutput: out != nil}
-		if limit := in.sess.limits.MaxOutput; err == nil && len(out) > limit {
+		t.result = wire.CallResult{ID: t.id, Output: out, HasOutput: out != nil}
+		if limit := in.sess().limits.MaxOutput; err == nil && len(out) > limit {
 			err = sdkError(wire.ActionResultTooLarge.Newf("The result of %s has %d bytes, at most %d are allowed.", t.action.name, len(out), limit))
 		}
 		if err != nil {
@@ -84,7 +92,8 @@ func (t *turn) settle(err error, out []byte) error {
 	state, broken := in.changedState()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if t.kind == turnCall {
+	if t.kind == turnCall && !t.lost {
+		t.result.Actor = in.ref
 		in.held = append(in.held, &t.result)
 		in.bytes += wire.FrameSize(&t.result)
 	}
@@ -138,8 +147,8 @@ func (in *instance) flush(state record, broken *wire.Error, outputs bool) bool {
 		}
 		g.state = state
 	}
-	if g != nil && g.size() > in.sess.limits.MaxCommit {
-		in.crash(wire.StateTooLarge.Newf("The turn's changes have more than %d bytes; they were not kept.", in.sess.limits.MaxCommit))
+	if limit := in.sess().limits.MaxCommit; g != nil && g.size() > limit {
+		in.crash(wire.StateTooLarge.Newf("The turn's changes have more than %d bytes; they were not kept.", limit))
 		return false
 	}
 	var held []wire.Message
@@ -147,22 +156,15 @@ func (in *instance) flush(state record, broken *wire.Error, outputs bool) bool {
 		held = in.held
 		defer in.resetHeld()
 	}
-	switch last := len(in.waiting) - 1; {
-	case g == nil && last < 0:
-		in.push(nil, held) // nothing they were computed from is unsent [GATE-5]
-		if in.inflight {
-			in.unacked += in.bytes
+	if len(in.waiting) == 0 { // else it would overtake [GATE-1]
+		n, ok, _ := in.sendPart(g, held)
+		if held = held[n:]; ok {
+			g = nil
 		}
-	case g == nil:
-		in.waiting[last].outputs = append(in.waiting[last].outputs, held...)
-		in.unacked += in.bytes
-	case !in.inflight:
-		g.outputs = held
-		in.send(g)
-	default:
-		g.outputs = append([]wire.Message(nil), held...)
-		in.unacked += in.bytes
-		in.wait(g)
+	}
+	if g != nil || len(held) > 0 {
+		in.wait(g, held)
+		in.advance()
 	}
 	return true
 }
@@ -190,17 +192,44 @@ func (in *instance) latestSum() [sha256.Size]byte {
 	return in.sum
 }
 
-// wait queues a group behind the unanswered commit, as part of the last one that waits if both fit one commit: what
-// accumulates goes out together, and a turn's changes are never split.
-func (in *instance) wait(g *group) {
-	if n := len(in.waiting); n > 0 && in.waiting[n-1].fits(g, in.sess.limits) {
-		in.waiting[n-1].add(g)
-		return
+// wait queues a flush behind what waits already, as part of the last group if both fit one commit: what accumulates goes
+// out together, and a turn's changes are never split. Nothing joins a commit that was sent before [COMMIT-1].
+func (in *instance) wait(g *group, outputs []wire.Message) {
+	var last *group
+	if n := len(in.waiting); n > 0 && in.waiting[n-1].sent == nil {
+		last = in.waiting[n-1]
 	}
-	in.waiting = append(in.waiting, g)
+	if last == nil || g != nil && !(last.changes() && last.fits(g, &in.sess().limits)) {
+		last = new(group)
+		in.waiting = append(in.waiting, last)
+	} else {
+		in.backlog -= last.weight()
+	}
+	if g != nil {
+		last.add(g)
+	}
+	last.hold(outputs)
+	in.backlog += last.weight()
 }
 
-func (g *group) fits(more *group, l wire.Limits) bool {
+// changes tells whether there is anything to commit.
+func (g *group) changes() bool {
+	return g.sent != nil || g.state.bytes != nil || len(g.kv)+len(g.added)+len(g.removed) > 0 || g.destroy
+}
+
+func (g *group) hold(outputs []wire.Message) {
+	g.outputs = append(g.outputs, outputs...)
+	g.bytes += sizeOf(outputs)
+}
+
+func sizeOf(outputs []wire.Message) (n int) {
+	for _, m := range outputs {
+		n += wire.FrameSize(m)
+	}
+	return n
+}
+
+func (g *group) fits(more *group, l *wire.Limits) bool {
 	size := g.size() + more.size()
 	if more.state.bytes != nil {
 		size -= len(g.state.bytes) // one replaces the other
@@ -211,8 +240,11 @@ func (g *group) fits(more *group, l wire.Limits) bool {
 // size is at least that of the encoded changes, if connection ids are no longer than what gateways give.
 func (g *group) size() int {
 	const overhead, connection = 16, 80
-	return len(g.state.bytes) + g.kvBytes + overhead*(1+len(g.kv)) + connection*(len(g.added)+len(g.removed))
+	return len(g.sent) + len(g.state.bytes) + g.kvBytes + overhead*(1+len(g.kv)) + connection*(len(g.added)+len(g.removed))
 }
+
+// weight is what the group takes of memory.
+func (g *group) weight() int { return g.size() + g.bytes }
 
 func (g *group) add(more *group) {
 	if more.state.bytes != nil {
@@ -221,5 +253,4 @@ func (g *group) add(more *group) {
 	g.kv, g.kvBytes = append(g.kv, more.kv...), g.kvBytes+more.kvBytes
 	g.added, g.removed = append(g.added, more.added...), append(g.removed, more.removed...)
 	g.destroy = g.destroy || more.destroy
-	g.outputs = append(g.outputs, more.outputs...)
 }

@@ -4,61 +4,79 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// instance is one actor in memory: one incarnation, from StartActor to ActorStopped [LIFE-9]. It is the state machine of
-// the protocol around the user's struct: messages come in from the link's reader, frames go out to the link's outbox, and a
-// worker goroutine runs the turns between. It waits for nothing under its lock, and runs no user code under it.
+// instance is one actor in memory: one incarnation, from StartActor to ActorStopped [LIFE-9], or several, where it is adopted
+// in between [LEASE-4]. It is the state machine of the protocol around the user's struct: messages come in from the link's
+// reader, frames go out to the link, and a goroutine of the pool runs the turns between. It waits for nothing under its lock,
+// and runs no user code under it.
 type instance struct {
 	// Fixed at the start.
-	ref        uint64
-	sess       *session
-	def        *definition
-	self       hosted
-	id         string
-	namespace  string
-	key        []string
-	region     string
-	generation uint64
+	def       *definition
+	self      hosted
+	id        string
+	namespace string
+	key       []string
+	region    string
 
-	// Of the running turn, or of nobody: touched without lock by the goroutine that runs it.
-	touched      bool // the state was asked for since the last flush
-	conns        []*connection
-	byRef        map[uint64]*connection
+	// Of the present incarnation: written under the lock when the actor is adopted.
+	home       atomic.Pointer[session]
+	generation atomic.Uint64
+	ref        uint64
+	nonce      [16]byte
+	lane       wire.Lane // used under the link's lock
+
+	// Of the running turn, or of nobody: read without lock by the goroutine that runs it.
+	touched      bool          // the state was asked for since the last flush
+	conns        []*connection // written under the lock
 	touchedConns []*connection
 
-	lane wire.Lane // under the link's lock
-
-	mu sync.Mutex // guards all below, and is taken before the session's and the link's
+	mu sync.Mutex // guards all below, and is taken before the session's, the purse's and the link's
 	ledger
+	byRef   map[uint64]*connection
+	present int32 // in conns
 
 	// The mailbox. cur is also read by the running turn's own goroutine, without the lock.
+	working    bool
 	head, tail *turn
 	cur        *turn
-	working    bool
 
 	// Life.
-	arriving *starting // its restored connections are still to come
-	ready    bool      // the start has succeeded
+	ready    bool // the start has succeeded
+	closing  bool // the last turn has begun: no turns at all
+	over     bool
+	adrift   bool      // its session is lost, and it was not adopted yet: no turn begins, nothing is sent
+	arriving *arriving // its restored connections are still to come
 	stop     *stopping // StopActor came: no new calls
-	closing  bool      // the last turn has begun: no turns at all
 	ending   *ending   // said once the last commit is acknowledged
 	crashed  *wire.Error
-	over     bool
 
 	// Sleep.
-	restedAt     time.Time // end of the last turn or hold
-	sleepTimer   *time.Timer
-	holds        int  // KeepAwake and WaitUntil
-	wantsSleep   bool // Sleep was called
-	wantsDestroy bool
+	wantsSleep bool  // Sleep was called
+	destroying wish  // Destroy was called
+	restedAt   int64 // end of the last turn or hold, on the steady clock
+	sleepTimer *time.Timer
+	holds      int // KeepAwake and WaitUntil
 
 	rim *rim // what few actors need; nil until one does
 }
+
+// wish is how far a wish of the actor's that the gateway is told once has come.
+type wish uint8
+
+const (
+	unwished wish = iota
+	wished
+	told
+)
+
+// sess is the actor's session; while it is adrift, the lost one.
+func (in *instance) sess() *session { return in.home.Load() }
 
 // rim is the part of an instance that most never need.
 type rim struct {
@@ -68,7 +86,7 @@ type rim struct {
 	kill    context.CancelFunc
 	runOpen bool // Run has not returned
 
-	reads    map[uint64]chan *runnerv1alpha1.KvResult
+	reads    map[uint64]*read
 	lastRead uint64
 	parked   []*runnerv1alpha1.KvRead // over max_reads_per_actor
 
@@ -104,7 +122,7 @@ func (in *instance) afterTurn() {
 		return
 	}
 	in.intendDestroy()
-	if in.inflight {
+	if in.inflight || len(in.waiting) > 0 {
 		return
 	}
 	if in.crashed != nil {
@@ -117,15 +135,18 @@ func (in *instance) afterTurn() {
 // intendDestroy goes before the outputs of the turn that asked for it, so that nobody who has seen its answer still finds
 // the actor. With the lock held.
 func (in *instance) intendDestroy() {
-	if in.wantsDestroy && in.ready && in.stop == nil {
-		in.wantsDestroy = false
+	if in.destroying == wished && in.ready && in.stop == nil && !in.adrift {
+		in.destroying = told
 		in.intend(runnerv1alpha1.Intent_INTENT_DESTROY)
 	}
 }
 
 func (in *instance) intend(what runnerv1alpha1.Intent) {
-	in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.ActorIntent{Actor: in.ref, Intent: what}))
+	in.push(wire.Runner(&runnerv1alpha1.ActorIntent{Actor: in.ref, Intent: what}))
 }
+
+// push sends a frame of the actor past what waits. With the lock held, as all that sends.
+func (in *instance) push(m wire.Message) { in.sess().link.push(&in.lane, m) }
 
 // crash ends an actor that cannot go on, such as one whose state is too large: the turns since the last commit sent fail
 // with e, calls that have not begun go back, and after the commit under way the gateway restarts it from there
@@ -135,11 +156,17 @@ func (in *instance) crash(e *wire.Error) {
 		return
 	}
 	in.log().Error("actor crashed; it restarts from its last commit", "error", e)
+	if in.adrift { // nobody is there to be told
+		in.crashed = e
+		in.drop()
+		return
+	}
 	outputs := in.held
 	for i := len(in.waiting) - 1; i >= 0; i-- {
 		outputs = append(in.waiting[i].outputs[:len(in.waiting[i].outputs):len(in.waiting[i].outputs)], outputs...)
 	}
-	in.waiting, in.pending, in.held, in.bytes = nil, nil, nil, 0
+	in.waiting, in.backlog = nil, 0
+	in.pending, in.held, in.bytes = nil, nil, 0
 	in.failCalls(outputs, e)
 	in.crashed = e
 	in.empty(true)
@@ -149,7 +176,7 @@ func (in *instance) crash(e *wire.Error) {
 // failCalls answers the calls of turns whose changes are lost, and the running one.
 func (in *instance) failCalls(outputs []wire.Message, e *wire.Error) {
 	var running *wire.CallResult
-	if t := in.cur; t != nil && (t.kind == turnCall || t.kind == turnOpen) {
+	if t := in.cur; t != nil && t.answers() {
 		running = &wire.CallResult{Actor: in.ref, ID: t.id, Error: e}
 	}
 	for _, m := range outputs {
@@ -157,13 +184,13 @@ func (in *instance) failCalls(outputs []wire.Message, e *wire.Error) {
 		if !ok {
 			continue
 		}
-		in.sess.link.push(&in.lane, &wire.CallResult{Actor: in.ref, ID: result.ID, Error: e})
+		in.push(&wire.CallResult{Actor: in.ref, ID: result.ID, Error: e})
 		if running != nil && running.ID == result.ID {
 			running = nil
 		}
 	}
 	if running != nil {
-		in.sess.link.push(&in.lane, running)
+		in.push(running)
 		in.cur.cancel(context.Canceled)
 	}
 }
@@ -173,8 +200,14 @@ func (in *instance) end(outcome runnerv1alpha1.StopOutcome, e *wire.Error) {
 	if in.over {
 		return
 	}
-	in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.ActorStopped{Actor: in.ref, Outcome: outcome, Error: e.Proto()}))
+	in.push(wire.Runner(&runnerv1alpha1.ActorStopped{Actor: in.ref, Outcome: outcome, Error: e.Proto()}))
 	in.drop()
+}
+
+func (in *instance) ended() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.over
 }
 
 // drop is the end without a word: of an actor whose session is lost [LINK-11], and the rest of end. With the lock held.
@@ -187,16 +220,13 @@ func (in *instance) drop() {
 		in.cur.cancel(context.Canceled)
 	}
 	in.empty(false)
-	in.ledger = ledger{version: in.version, acked: in.acked}
-	if in.acked != nil {
-		close(in.acked)
-		in.acked = nil
-	}
+	in.tellMoved()
+	in.ledger = ledger{version: in.version, inLine: in.inLine}
 	if in.sleepTimer != nil {
 		in.sleepTimer.Stop()
 	}
 	in.dropRim()
-	in.sess.forget(in)
+	in.sess().forget(in)
 }
 
 func (in *instance) dropRim() {
@@ -209,14 +239,15 @@ func (in *instance) dropRim() {
 	if r.graceTimer != nil {
 		r.graceTimer.Stop()
 	}
-	for id, answer := range r.reads {
-		close(answer)
+	for id, asked := range r.reads {
+		close(asked.answer)
 		delete(r.reads, id)
 	}
+	r.parked = nil
 }
 
 func (in *instance) log() *slog.Logger {
-	return in.sess.log.With("actor", in.id, "type", in.def.name, "generation", in.generation)
+	return in.sess().log.With("actor", in.id, "type", in.def.name, "generation", in.generation.Load())
 }
 
 // logFault writes what the caller is not told [ERR-3].

@@ -72,7 +72,7 @@ func (kv KV) DeleteText(key string) error { return kv.Delete([]byte(key)) }
 func (kv KV) Batch(ops ...Op) error {
 	in := kv.in
 	in.mustTurn("KV")
-	if !wire.Negotiated(wire.RunnerKvRead, in.sess.features) {
+	if !wire.Negotiated(wire.RunnerKvRead, in.sess().features) {
 		return errNoKV
 	}
 	size := 0
@@ -92,7 +92,7 @@ func (kv KV) Batch(ops ...Op) error {
 	}
 	var none group
 	g := cmp.Or(in.pending, &none)
-	if l := in.sess.limits; len(g.kv)+len(ops) > l.MaxKVOperations || g.kvBytes+size > l.MaxKVBatch {
+	if l := in.sess().limits; len(g.kv)+len(ops) > l.MaxKVOperations || g.kvBytes+size > l.MaxKVBatch {
 		return sdkError(wire.KVBatchTooLarge.Newf(
 			"One commit takes at most %d KV operations of %d bytes together; call Flush between batches.", l.MaxKVOperations, l.MaxKVBatch))
 	}
@@ -108,7 +108,7 @@ var errNoKV = errors.New("runner: the gateway does not offer KV")
 
 func (in *instance) checkOp(op kvOp) error {
 	if op.kind == kvDeleteRange {
-		if len(op.key) > in.sess.limits.MaxKVKey || len(op.until) > in.sess.limits.MaxKVKey {
+		if len(op.key) > in.sess().limits.MaxKVKey || len(op.until) > in.sess().limits.MaxKVKey {
 			return in.keyError(op.key)
 		}
 		if len(op.until) > 0 && bytes.Compare(op.key, op.until) > 0 {
@@ -119,21 +119,21 @@ func (in *instance) checkOp(op kvOp) error {
 	if err := in.checkKey(op.key); err != nil {
 		return err
 	}
-	if limit := in.sess.limits.MaxKVValue; len(op.value) > limit {
+	if limit := in.sess().limits.MaxKVValue; len(op.value) > limit {
 		return sdkError(wire.KVValueTooLarge.Newf("The value has %d bytes, at most %d are allowed.", len(op.value), limit))
 	}
 	return nil
 }
 
 func (in *instance) checkKey(key []byte) error {
-	if len(key) == 0 || len(key) > in.sess.limits.MaxKVKey {
+	if len(key) == 0 || len(key) > in.sess().limits.MaxKVKey {
 		return in.keyError(key)
 	}
 	return nil
 }
 
 func (in *instance) keyError(key []byte) error {
-	return sdkError(wire.KVKeyTooLarge.Newf("A key has 1 to %d bytes, this one %d.", in.sess.limits.MaxKVKey, len(key)))
+	return sdkError(wire.KVKeyTooLarge.Newf("A key has 1 to %d bytes, this one %d.", in.sess().limits.MaxKVKey, len(key)))
 }
 
 func (op kvOp) message() *runnerv1alpha1.KvOp {

@@ -2,136 +2,169 @@ package runner
 
 import (
 	"sync"
+	"time"
 
+	"github.com/stagedoor-dev/stagedoor/internal/linkstate"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// Bounds of a link, in bytes.
+// Bounds of a link, in bytes where no other unit is named.
 const (
 	// maxWrite is about how much goes into one write.
 	maxWrite = 256 << 10
 	// maxQueued is how much may wait to be written before turns that emit events wait too. Results are bounded by the calls
 	// outstanding.
 	maxQueued = 64 << 20
+	// maxPongs is how many Pongs wait to be written: a peer that pings and does not read gets no more.
+	maxPongs = 64
 )
 
-// link is what this side writes: frames come in from all goroutines, one goroutine writes them out, as many at a time as are
-// there. It never waits for more: a write begins when there is something to write and the last one is done.
+// link is what this side of a session writes, on one socket after another: frames come in from all goroutines, the writer of
+// the socket takes as many at a time as are there. While there is no socket they wait for the next one.
 type link struct {
-	sock socket
-	base wire.Lane // of frames without actor
+	lease *lease
+	base  wire.Lane // of frames without actor
 
-	mu      sync.Mutex
-	out     wire.Outbox
-	closing bool          // written once empty, then the socket is closed
-	dead    bool          // nothing is written any more
-	room    chan struct{} // closed when the queue is short again; nil: nobody waits
-
-	wake    chan struct{} // holds one: there is something to write
-	written chan struct{} // closed when the writer has ended
-}
-
-func newLink(sock socket) *link {
-	return &link{sock: sock, wake: make(chan struct{}, 1), written: make(chan struct{})}
+	mu       sync.Mutex
+	state    linkstate.State
+	resume   bool          // of state
+	out      *outlet       // nil: no socket
+	dead     bool          // the session is over: nothing is taken any more
+	pongs    int           // since the last write
+	room     chan struct{} // closed when the queue is short again; nil: nobody waits
+	ackTimer *time.Timer   // nil until something is to be acknowledged
 }
 
 // push queues a counted frame on a lane.
 func (l *link) push(lane *wire.Lane, m wire.Message) {
 	l.mu.Lock()
+	out := l.out
 	if !l.dead {
-		l.out.Push(lane, m)
+		l.state.Push(lane, m)
 	}
 	l.mu.Unlock()
-	l.nudge()
+	out.nudge()
 }
 
 // pushGroup queues a commit, if there is one, and outputs, with nothing of their actor between them [GATE-2].
 func (l *link) pushGroup(lane *wire.Lane, commit *wire.Commit, outputs []wire.Message) {
-	if commit == nil && len(outputs) == 0 {
-		return
-	}
 	l.mu.Lock()
+	out := l.out
 	if !l.dead {
 		if commit != nil {
-			l.out.Push(lane, commit)
+			l.state.Push(lane, commit)
 		}
 		for _, m := range outputs {
-			l.out.Push(lane, m)
+			l.state.Push(lane, m)
 		}
 	}
 	l.mu.Unlock()
-	l.nudge()
+	out.nudge()
 }
 
-// pushLink queues a link frame, which overtakes everything [LINK-2].
-func (l *link) pushLink(m wire.Message) {
+// pushPong queues the answer to a Ping, which overtakes everything [LINK-2].
+func (l *link) pushPong(m wire.Message) {
 	l.mu.Lock()
-	if !l.dead {
-		l.out.PushLink(m)
+	out := l.out
+	if l.pongs++; !l.dead && l.pongs <= maxPongs {
+		l.state.PushLink(m)
 	}
 	l.mu.Unlock()
-	l.nudge()
+	out.nudge()
+}
+
+// receive takes note of a frame that has come, of the given length. mine: it was for the link alone [LINK-14].
+func (l *link) receive(f wire.Frame, size int) (mine bool, err error) {
+	if !l.resume {
+		return false, nil
+	}
+	at := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	settled := l.state.AckAt().IsZero()
+	if mine, err = l.state.Receive(f, size, at); mine {
+		l.out.nudge() // an Ack makes room for more
+		return mine, err
+	}
+	switch due := l.state.AckAt(); {
+	case due.IsZero():
+	case !due.After(at):
+		l.out.nudge()
+	case settled && l.ackTimer == nil:
+		l.ackTimer = time.AfterFunc(due.Sub(at), l.nudge)
+	case settled:
+		l.ackTimer.Reset(due.Sub(at))
+	}
+	return false, err
+}
+
+// first takes the session's first socket.
+func (l *link) first(out *outlet) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.out = out
+	out.feedFrom(l)
+}
+
+// attach goes on over another socket, whose peer has received that many frames [LINK-16].
+func (l *link) attach(out *outlet, peerReceived uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.state.Attach(peerReceived); err != nil {
+		return err
+	}
+	l.out = out
+	out.feedFrom(l)
+	return nil
+}
+
+// detach leaves the socket. What is pushed from now on waits for another one.
+func (l *link) detach() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Detach()
+	l.out = nil
+	l.pongs = 0
+}
+
+// kill forgets everything: the session is over.
+func (l *link) kill() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+	l.out = nil
+	l.state = linkstate.State{}
+	if l.ackTimer != nil {
+		l.ackTimer.Stop()
+	}
+	l.freeRoom()
 }
 
 func (l *link) nudge() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// close lets the writer finish what is queued and close the socket.
-func (l *link) close() {
-	l.mu.Lock()
-	l.closing = true
-	l.mu.Unlock()
-	l.nudge()
-}
-
-// kill closes the socket at once.
-func (l *link) kill() {
-	l.mu.Lock()
-	l.dead = true
-	l.out = wire.Outbox{}
-	l.freeRoom()
-	l.mu.Unlock()
-	l.sock.Close()
-	l.nudge()
-}
-
-// writeLoop writes until the link is closed or a write fails.
-func (l *link) writeLoop() {
-	defer close(l.written)
-	defer l.kill()
-	buf := make([]byte, 0, 64<<10)
-	for range l.wake {
-		for {
-			var last bool
-			if buf, last = l.take(buf[:0]); last {
-				return
-			}
-			if len(buf) == 0 {
-				break
-			}
-			if l.sock.Write(buf) != nil {
-				return
-			}
-			if cap(buf) > 2*maxWrite {
-				buf = make([]byte, 0, 64<<10)
-			}
-		}
-	}
-}
-
-// take moves what is next to be written to buf; last: there is nothing and there will be nothing.
-func (l *link) take(buf []byte) (out []byte, last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	buf = l.out.Take(buf, maxWrite)
-	if l.out.Len() < maxQueued {
+	l.out.nudge()
+}
+
+func (l *link) received() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Received()
+}
+
+// take moves what is next to be written to buf. Without a lease that is nothing [LEASE-2].
+func (l *link) take(out *outlet, buf []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.out != out || !l.lease.holds() {
+		return buf
+	}
+	buf = l.state.Take(buf, maxWrite, time.Now())
+	l.pongs = 0
+	if l.state.Queued() < maxQueued {
 		l.freeRoom()
 	}
-	return buf, l.dead || l.closing && len(buf) == 0
+	return buf
 }
 
 func (l *link) freeRoom() {
@@ -144,7 +177,7 @@ func (l *link) freeRoom() {
 // awaitRoom waits while more is queued than the socket takes.
 func (l *link) awaitRoom(done <-chan struct{}) {
 	l.mu.Lock()
-	if l.dead || l.out.Len() < maxQueued {
+	if l.dead || l.state.Queued() < maxQueued {
 		l.mu.Unlock()
 		return
 	}

@@ -21,9 +21,12 @@ func (in *instance) enqueue(t *turn) {
 	in.wakeWorker()
 }
 
-// enqueueLeaving queues onDisconnect for a connection that the running turn disconnected: before all that wait, behind
-// those that it disconnected earlier. The running turn's worker finds it, so none is woken.
-func (in *instance) enqueueLeaving(conn *connection) {
+// leaves queues onDisconnect for a connection, once: before all turns that wait, behind the connections that left earlier.
+func (in *instance) leaves(conn *connection) {
+	if conn.leaving {
+		return
+	}
+	conn.leaving = true
 	at := &in.head
 	for *at != nil && (*at).kind == turnGone && (*at).conn != nil {
 		at = &(*at).next
@@ -33,15 +36,19 @@ func (in *instance) enqueueLeaving(conn *connection) {
 	if t.next == nil {
 		in.tail = t
 	}
+	in.wakeWorker()
 }
 
 func (in *instance) wakeWorker() {
-	if !in.working {
+	if !in.working && in.head != nil && !in.adrift && !in.overfull() {
 		in.working = true
-		in.sess.workers.Add(1)
-		go in.work()
+		in.sess().pool.run(in)
 	}
 }
+
+// mayBegin tells whether a turn may begin: the actor is this runner's by its lease [LEASE-2], and what earlier turns left
+// behind is not too much.
+func (in *instance) mayBegin() bool { return !in.adrift && !in.overfull() && in.sess().lease.holds() }
 
 func (in *instance) dequeue() *turn {
 	t := in.head
@@ -76,9 +83,8 @@ func (in *instance) unqueue(match func(*turn) bool) *turn {
 	return nil
 }
 
-// work runs turns until none waits. It is not called with the lock held.
+// work runs turns until none waits, or none may begin. It is not called with the lock held.
 func (in *instance) work() {
-	defer in.sess.workers.Done()
 	finished := false
 	defer func() {
 		if !finished { // user code called runtime.Goexit: this goroutine is lost, and the turn with it
@@ -89,7 +95,8 @@ func (in *instance) work() {
 		}
 	}()
 	in.mu.Lock()
-	for t := in.dequeue(); t != nil; t = in.dequeue() {
+	for in.head != nil && in.mayBegin() {
+		t := in.dequeue()
 		in.cur = t
 		in.mu.Unlock()
 		in.execute(t)
@@ -117,7 +124,11 @@ func (in *instance) execute(t *turn) {
 	case turnDo:
 		in.runDo(t)
 	case turnFence:
-		in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))
+		in.mu.Lock()
+		if !t.lost {
+			in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))
+		}
+		in.mu.Unlock()
 	case turnStop:
 		in.runStop(t)
 	}
@@ -127,7 +138,7 @@ func (in *instance) execute(t *turn) {
 func (in *instance) cancelCall(id uint64, reason runnerv1alpha1.CancelReason) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	names := func(t *turn) bool { return (t.kind == turnCall || t.kind == turnOpen) && t.id == id }
+	names := func(t *turn) bool { return t.answers() && t.id == id }
 	late := reason == runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE
 	if t := in.cur; t != nil && names(t) {
 		t.cancel(cancelCause(late))
@@ -153,26 +164,35 @@ func canceledUnrun(late bool) *wire.Error {
 }
 
 // answerUnrun answers a call or open that never began.
-func (in *instance) answerUnrun(t *turn, e *wire.Error) {
-	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: e}
-	in.answer(&t.result)
-}
+func (in *instance) answerUnrun(t *turn, e *wire.Error) { in.answer(t, e, false) }
 
-// answer sends what no change stands behind, in the order of the actor's outputs: behind those that wait for the next
-// commit [SESS-3].
-func (in *instance) answer(m *wire.CallResult) {
-	if n := len(in.waiting); n > 0 {
-		in.waiting[n-1].outputs = append(in.waiting[n-1].outputs, m)
+// answer sends what no change stands behind, in the order of the actor's outputs: behind those that wait [SESS-3].
+func (in *instance) answer(t *turn, e *wire.Error, notRun bool) {
+	if t.lost {
 		return
 	}
-	in.sess.link.push(&in.lane, m)
+	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: e, NotRun: notRun}
+	if len(in.waiting) > 0 {
+		in.wait(nil, []wire.Message{&t.result})
+		return
+	}
+	in.push(&t.result)
+}
+
+// say sends what is no output, behind the outputs that wait.
+func (in *instance) say(m wire.Message) {
+	if len(in.waiting) == 0 {
+		in.push(m)
+		return
+	}
+	g := new(group)
+	g.hold([]wire.Message{m})
+	in.waiting = append(in.waiting, g)
+	in.backlog += g.weight()
 }
 
 // bounce gives a call back: another runner, or the next generation, may take it [CALL-9].
-func (in *instance) bounce(t *turn) {
-	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: wire.ActorStopping.New(), NotRun: true}
-	in.answer(&t.result)
-}
+func (in *instance) bounce(t *turn) { in.answer(t, wire.ActorStopping.New(), true) }
 
 // empty ends every turn that still waits: calls go back, Do returns ErrStopped.
 func (in *instance) empty(answer bool) {
@@ -180,7 +200,7 @@ func (in *instance) empty(answer bool) {
 		switch {
 		case t.done != nil:
 			t.done <- ErrStopped
-		case answer && (t.kind == turnCall || t.kind == turnOpen):
+		case answer && t.answers():
 			in.bounce(t)
 		}
 	}
@@ -233,16 +253,7 @@ func (in *instance) runDo(t *turn) {
 }
 
 func (in *instance) runCall(t *turn) {
-	if t.action == nil {
-		in.mu.Lock()
-		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.name, maxName)))
-		in.mu.Unlock()
-		return
-	}
-	if refused := in.refuse(t); refused != nil {
-		in.mu.Lock()
-		in.answerUnrun(t, refused)
-		in.mu.Unlock()
+	if in.refuse(t) {
 		return
 	}
 	if limit := in.def.options.actionTimeout; limit > 0 {
@@ -259,17 +270,26 @@ func (in *instance) runCall(t *turn) {
 	_ = t.settle(err, out) // the caller has it
 }
 
-// refuse is why a call that has come to its turn does not run after all; nil: it runs.
-func (in *instance) refuse(t *turn) *wire.Error {
-	if !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
-		return wire.ActionTimedOut.New().With(wire.RanNo)
-	}
-	if t.connRef == 0 {
-		return nil
+// refuse answers a call or open that has come to its turn and does not run after all.
+func (in *instance) refuse(t *turn) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case t.lost: // by now nobody waits for it
+		return true
+	case t.kind == turnCall && t.action == nil:
+		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.name, maxName)))
+		return true
+	case !t.deadline.IsZero() && !time.Now().Before(t.deadline):
+		in.answerUnrun(t, wire.ActionTimedOut.New().With(wire.RanNo))
+		return true
+	case t.connRef == 0:
+		return false
 	}
 	// The gateway names accepted connections only [CALL-8]; it is gone if the client left while the call waited.
 	if t.conn = in.byRef[t.connRef]; t.conn == nil {
-		return wire.ActionCanceled.New().With(wire.RanNo)
+		in.answerUnrun(t, wire.ActionCanceled.New().With(wire.RanNo))
+		return true
 	}
-	return nil
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
@@ -41,7 +42,7 @@ func (in *instance) unsent() overlay {
 		o.ops = append(o.ops, in.pending.kv...)
 	}
 	// An answer is one message, so a read asks for no more than fits it if all values are as large as they may be.
-	l := in.sess.limits
+	l := in.sess().limits
 	o.keysPerRead = max(1, l.MaxFrame/2/max(1, l.MaxKVValue))
 	return o
 }
@@ -99,7 +100,7 @@ func (in *instance) readMany(keys, values [][]byte) (o overlay, missing []int, a
 		}
 	}
 	for places := range slices.Chunk(missing, o.keysPerRead) {
-		m := &runnerv1alpha1.KvRead{Actor: in.ref}
+		m := &runnerv1alpha1.KvRead{}
 		for _, i := range places {
 			m.Keys = append(m.Keys, keys[i])
 		}
@@ -112,28 +113,66 @@ func (in *instance) readMany(keys, values [][]byte) (o overlay, missing []int, a
 	return o, missing, answers, nil
 }
 
-// askRead sends a read, or keeps it back while as many as may be are unanswered. With the lock held.
+// read is one that is unanswered.
+type read struct {
+	m      *runnerv1alpha1.KvRead
+	answer chan *runnerv1alpha1.KvResult
+}
+
+// askRead sends a read, or keeps it back while as many as may be are unanswered, or until the actor is adopted. With the
+// lock held.
 func (in *instance) askRead(m *runnerv1alpha1.KvRead) (<-chan *runnerv1alpha1.KvResult, error) {
 	if in.over {
 		return nil, ErrStopped
 	}
-	if !wire.Negotiated(wire.RunnerKvRead, in.sess.features) {
+	s := in.sess()
+	if !wire.Negotiated(wire.RunnerKvRead, s.features) {
 		return nil, errNoKV
 	}
 	r := in.side()
 	if r.reads == nil {
-		r.reads = map[uint64]chan *runnerv1alpha1.KvResult{}
+		r.reads = map[uint64]*read{}
 	}
 	r.lastRead++
-	m.Id = r.lastRead
-	answer := make(chan *runnerv1alpha1.KvResult, 1)
-	r.reads[m.Id] = answer
-	if len(r.reads) > in.sess.limits.MaxReadsPerActor {
+	m.Actor, m.Id = in.ref, r.lastRead
+	asked := &read{m: m, answer: make(chan *runnerv1alpha1.KvResult, 1)}
+	r.reads[m.Id] = asked
+	switch {
+	case in.adrift: // rejoin finds it
+	case len(r.reads) > s.limits.MaxReadsPerActor:
 		r.parked = append(r.parked, m)
-	} else {
-		in.sess.link.push(&in.lane, wire.Runner(m))
+	default:
+		in.push(wire.Runner(m))
 	}
-	return answer, nil
+	return asked.answer, nil
+}
+
+// askAgain puts the unanswered reads behind the commit that is sent again, if there is one: their answers were lost with the
+// session. With the lock held.
+func (in *instance) askAgain() {
+	if in.rim == nil || len(in.rim.reads) == 0 {
+		return
+	}
+	ids := slices.Sorted(maps.Keys(in.rim.reads))
+	sent := ids[:min(len(ids), in.sess().limits.MaxReadsPerActor)]
+	g := new(group)
+	for _, id := range sent {
+		m := in.rim.reads[id].m
+		m.Actor = in.ref
+		g.hold([]wire.Message{wire.Runner(m)})
+	}
+	in.rim.parked = nil
+	for _, id := range ids[len(sent):] {
+		m := in.rim.reads[id].m
+		m.Actor = in.ref
+		in.rim.parked = append(in.rim.parked, m)
+	}
+	at := 0
+	if len(in.waiting) > 0 && in.waiting[0].sent != nil {
+		at = 1
+	}
+	in.waiting = slices.Insert(in.waiting, at, g)
+	in.backlog += g.weight()
 }
 
 // kvResult is the answer to a read.
@@ -143,10 +182,10 @@ func (in *instance) kvResult(m *runnerv1alpha1.KvResult) {
 	if in.over || in.rim == nil || in.rim.reads[m.Id] == nil {
 		return
 	}
-	in.rim.reads[m.Id] <- m
+	in.rim.reads[m.Id].answer <- m
 	delete(in.rim.reads, m.Id)
 	if len(in.rim.parked) > 0 {
-		in.sess.link.push(&in.lane, wire.Runner(in.rim.parked[0]))
+		in.push(wire.Runner(in.rim.parked[0]))
 		in.rim.parked = in.rim.parked[1:]
 	}
 }
@@ -245,7 +284,7 @@ func (l *listing) page(ctx context.Context) (*runnerv1alpha1.KvResult, error) {
 	if len(l.span.until) > 0 {
 		r.Until = l.span.until
 	}
-	m := &runnerv1alpha1.KvRead{Actor: l.in.ref, Range: r, Reverse: l.reverse, MaxBytes: maxPageBytes}
+	m := &runnerv1alpha1.KvRead{Range: r, Reverse: l.reverse, MaxBytes: maxPageBytes}
 	if l.limit > 0 {
 		// Some of the page may be hidden by the overlay; the next page makes up for it.
 		m.Limit = uint32(min(l.limit-len(l.found), 1<<20))

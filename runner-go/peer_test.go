@@ -36,12 +36,30 @@ type peer struct {
 	parts   map[uint64]*wire.Assembler
 	nparts  int
 	nextRef uint64
+
+	// A session and what it counts, over its sockets.
+	session  string
+	received atomic.Uint64 // counted frames of the runner
+	stopAt   atomic.Uint64 // so many, then nothing is read any more; 0: for ever
+	acked    atomic.Uint64 // as the runner last said
+	sent     [][]byte      // counted frames to the runner
+	resumed  chan uint64   // the runner's Resumed.next
+	leaseMs  atomic.Uint32 // what a Pong renews
+	pings    chan uint64   // while mute: their nonces
 }
 
 func newPeer(t *testing.T, conn net.Conn) *peer {
-	p := &peer{t: t, conn: conn, frames: make(chan wire.Frame, 1<<16), parts: map[uint64]*wire.Assembler{}, nextRef: 100, hold: make(chan struct{}, 1)}
+	p := unreadPeer(t, conn)
 	go p.read()
 	return p
+}
+
+// unreadPeer does not read yet.
+func unreadPeer(t *testing.T, conn net.Conn) *peer {
+	return &peer{
+		t: t, conn: conn, session: "s", frames: make(chan wire.Frame, 1<<16), parts: map[uint64]*wire.Assembler{}, nextRef: 100,
+		hold: make(chan struct{}, 1), resumed: make(chan uint64, 1), pings: make(chan uint64, 1<<10),
+	}
 }
 
 func (p *peer) read() {
@@ -62,19 +80,36 @@ func (p *peer) read() {
 			p.t.Errorf("the runner sent a malformed frame: %v", err)
 			return
 		}
+		if !f.Kind.IsLink() && f.Kind != wire.RunnerHello {
+			p.received.Add(1)
+		}
 		p.sort(f)
+		if at := p.stopAt.Load(); at != 0 && p.received.Load() == at {
+			return
+		}
 	}
 }
 
-// sort answers pings, puts parts together and queues the rest.
+// sort answers pings, puts parts together, notes what the link says for itself and queues the rest.
 func (p *peer) sort(f wire.Frame) {
 	switch f.Kind {
 	case wire.RunnerPing:
 		m, _ := wire.DecodeRunner(f)
-		if !p.mute.Load() {
-			b := wire.AppendMessage(nil, wire.Runner(&runnerv1alpha1.Pong{Nonce: m.(*commonv1alpha1.Ping).Nonce}))
-			_, _ = p.conn.Write(b) // fails only at the end of a test
+		nonce := m.(*commonv1alpha1.Ping).Nonce
+		if p.mute.Load() {
+			p.pings <- nonce
+			return
 		}
+		b := wire.AppendMessage(nil, wire.Runner(&runnerv1alpha1.Pong{Nonce: nonce, LeaseMs: p.leaseMs.Load()}))
+		_, _ = p.conn.Write(b) // fails only at the end of a test
+		return
+	case wire.RunnerAck:
+		m, _ := wire.DecodeRunner(f)
+		p.acked.Store(m.(*runnerv1alpha1.Ack).Received)
+		return
+	case wire.RunnerResumed:
+		m, _ := wire.DecodeRunner(f)
+		p.resumed <- m.(*runnerv1alpha1.Resumed).Next
 		return
 	case wire.RunnerPart:
 		var part wire.Part
@@ -111,7 +146,12 @@ func (p *peer) send(messages ...any) {
 	p.t.Helper()
 	var b []byte
 	for _, m := range messages {
-		b = wire.AppendMessage(b, asMessage(m))
+		from := len(b)
+		w := asMessage(m)
+		b = wire.AppendMessage(b, w)
+		if k := w.Kind(); !k.IsLink() && k != wire.RunnerWelcome && k != wire.RunnerReject {
+			p.sent = append(p.sent, b[from:])
+		}
 	}
 	p.write(b)
 }
@@ -256,9 +296,16 @@ func (s *stage) close() {
 // accept takes the next socket and its Hello.
 func (s *stage) accept() (*peer, *runnerv1alpha1.Hello) {
 	s.t.Helper()
-	p := newPeer(s.t, <-s.dials)
+	p := unreadPeer(s.t, <-s.dials)
+	return p, s.begin(p)
+}
+
+// begin reads what the runner sends to the peer, and takes its Hello.
+func (s *stage) begin(p *peer) *runnerv1alpha1.Hello {
+	s.t.Helper()
+	go p.read()
 	s.t.Cleanup(func() { _ = p.conn.Close() })
-	return p, expect[*runnerv1alpha1.Hello](p)
+	return expect[*runnerv1alpha1.Hello](p)
 }
 
 // welcome takes the next socket through the handshake.

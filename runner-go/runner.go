@@ -7,16 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
-	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // DefaultEndpoint is where a gateway listens that was not told otherwise.
@@ -62,7 +56,6 @@ type Runner struct {
 	defs    map[string]*definition
 	log     *slog.Logger
 	serving atomic.Bool
-	workers sync.WaitGroup
 	backoff backoff
 }
 
@@ -100,73 +93,16 @@ func New(config Config, types ...Definition) (*Runner, error) {
 }
 
 // Serve connects to the gateway and hosts actors until ctx ends: then the actors are put to sleep or moved, within
-// Config.DrainTimeout, and Serve returns nil. A lost link is made again after a growing, random pause [LINK-11]. It
-// returns an *Error when the gateway will not have this runner: a reject or goodbye that is final [LINK-5].
+// Config.DrainTimeout, and Serve returns nil. A lost link is made again, at once if actors wait for it, then after growing,
+// random pauses [LINK-11]; actors go on meanwhile, as long as the gateway has leased them to this runner, and do not notice
+// where session or actors can be taken up again [LINK-16] [LEASE-4]. Serve returns an *Error when the gateway will not have
+// this runner: a reject or goodbye that is final [LINK-5].
 func (r *Runner) Serve(ctx context.Context) error {
 	if r.serving.Swap(true) {
 		return errors.New("runner: Serve is running already")
 	}
 	defer r.serving.Store(false)
-	defer r.awaitWorkers()
-	for {
-		err := r.connect(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		var wait time.Duration
-		if bye, ok := errors.AsType[*farewell](err); ok {
-			if bye.final {
-				return bye.cause
-			}
-			wait = bye.retryAfter
-		}
-		wait = max(wait, r.backoff.next())
-		r.log.Warn("no link to the gateway", "endpoint", r.config.Endpoint, "error", err, "retry_in", wait)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// connect makes one session and serves it to its end.
-func (r *Runner) connect(ctx context.Context) error {
-	sock, err := r.at.dial(ctx, r.config.Dial, r.config.TLS, r.config.Token)
-	if err != nil {
-		return err
-	}
-	s := newSession(sock, r.log, r.defs, &r.workers)
-	return s.run(ctx, r.hello(), r.config.DrainTimeout, func(m *runnerv1alpha1.Welcome) {
-		r.backoff.welcome(m.BackoffMinMs, m.BackoffMaxMs)
-		r.log.Info("linked to the gateway", "endpoint", r.config.Endpoint, "gateway", m.Gateway, "runner", m.Runner)
-	})
-}
-
-func (r *Runner) hello() *runnerv1alpha1.Hello {
-	m := &runnerv1alpha1.Hello{
-		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Features: wire.RunnerFeatures(),
-		Token: r.config.Token, Pool: r.config.Pool, Instance: r.config.Instance, RunnerVersion: r.config.Version,
-		Region: r.config.Region, Labels: r.config.Labels, Sdk: "go", SdkVersion: sdkVersion,
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.defs)) {
-		m.Types = append(m.Types, r.defs[name].announce())
-	}
-	return m
-}
-
-// workersWait is how long Serve waits for user code that goes on although its context has ended.
-const workersWait = 5 * time.Second
-
-func (r *Runner) awaitWorkers() {
-	done := make(chan struct{})
-	go func() {
-		r.workers.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(workersWait):
-		r.log.Warn("actor code is still running although its context has ended")
-	}
+	h := newHosting(ctx, r)
+	defer h.end()
+	return h.serve(ctx)
 }

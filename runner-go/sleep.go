@@ -25,7 +25,7 @@ func (a *Actor[S, C]) Destroy() {
 	in := a.in
 	in.mustTurn("Destroy")
 	in.mu.Lock()
-	in.wantsDestroy = true
+	in.destroying = max(in.destroying, wished)
 	in.mu.Unlock()
 }
 
@@ -56,14 +56,14 @@ func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
 	in.mu.Lock()
 	over, ctx := in.over, in.side().living
 	if !over {
-		in.sess.workers.Add(1) // under the lock: nobody waits for workers before their actors have ended
+		in.sess().workers.Add(1) // under the lock: nobody waits for workers before their actors have ended
 	}
 	in.mu.Unlock()
 	if over {
 		return
 	}
 	go func() {
-		defer in.sess.workers.Done()
+		defer in.sess().workers.Done()
 		defer release()
 		if err := guard(func() error { return fn(ctx) }); err != nil && ctx.Err() == nil {
 			log := in.log().With("error", err)
@@ -81,17 +81,22 @@ func (in *instance) rest() {
 	if in.over || in.stop != nil || !in.ready || in.working {
 		return
 	}
-	in.restedAt = time.Now()
+	in.restedAt = steady()
 	in.askSleep()
 	if in.sleepTimer == nil && !in.def.options.stayAwake {
 		in.sleepTimer = time.AfterFunc(in.sleepAfter(), in.tire)
 	}
 }
 
-// askSleep repeats the wish of Sleep whenever nothing is to do any more: the gateway ignores it while it holds something of
+// idle tells whether nothing is to do that a sleep would cut off: the gateway ignores the wish while it holds something of
 // the actor. With the lock held.
+func (in *instance) idle() bool {
+	return !in.working && in.head == nil && in.holds == 0 && !in.inflight && len(in.waiting) == 0 && !in.adrift
+}
+
+// askSleep repeats the wish of Sleep whenever nothing is to do any more. With the lock held.
 func (in *instance) askSleep() {
-	if in.wantsSleep && in.ready && in.stop == nil && !in.working && in.holds == 0 && !in.inflight {
+	if in.wantsSleep && in.ready && in.stop == nil && in.idle() && !in.over {
 		in.intend(runnerv1alpha1.Intent_INTENT_SLEEP)
 	}
 }
@@ -105,8 +110,8 @@ func (in *instance) tire() {
 		return
 	}
 	wait := in.sleepAfter()
-	if !in.working && in.holds == 0 && !in.inflight {
-		if rested := time.Since(in.restedAt); rested < wait {
+	if in.idle() {
+		if rested := time.Duration(steady() - in.restedAt); rested < wait {
 			wait -= rested
 		} else {
 			in.intend(runnerv1alpha1.Intent_INTENT_SLEEP)
@@ -119,7 +124,7 @@ func (in *instance) sleepAfter() time.Duration {
 	if d := in.def.options.sleepAfter; d > 0 {
 		return d
 	}
-	return in.sess.sleepAfter
+	return in.sess().sleepAfter
 }
 
 // stopping is a StopActor that is being served.
@@ -140,6 +145,10 @@ func (in *instance) stopActor(m *runnerv1alpha1.StopActor) {
 		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
 		return
 	}
+	if in.adrift { // its connections have not all come: the gateway gives it up
+		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
+		return
+	}
 	if in.arriving != nil { // its start has not begun, so there is nothing to finish
 		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED, wire.ActorStopping.New())
 		return
@@ -152,7 +161,7 @@ func (in *instance) stopActor(m *runnerv1alpha1.StopActor) {
 	}
 	grace := time.Duration(m.GraceMs) * time.Millisecond
 	if grace == 0 {
-		grace = in.sess.stopGrace
+		grace = in.sess().stopGrace
 	}
 	in.stop = &stopping{reason: m.Reason, until: time.Now().Add(grace)}
 	r := in.side()
@@ -240,7 +249,7 @@ func (in *instance) destroy(t *turn) {
 	in.leave(t)
 	for i := 0; i < len(in.conns); i++ {
 		if conn := in.conns[i]; conn != nil {
-			in.removeConn(conn)
+			in.conceal(conn)
 			in.disconnected(t, conn)
 		}
 	}
@@ -255,6 +264,7 @@ func (in *instance) leave(t *turn) {
 		if left == nil {
 			return
 		}
+		in.conceal(left.conn)
 		in.disconnected(t, left.conn)
 	}
 }

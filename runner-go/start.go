@@ -5,33 +5,44 @@ import (
 	"time"
 
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/linkstate"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// starting is what a start needs and nobody after it.
-type starting struct {
-	msg      *runnerv1alpha1.StartActor
+// arriving is what a start or an adoption needs and nobody after it.
+type arriving struct {
+	msg      *runnerv1alpha1.StartActor // nil: an adoption
+	expected int                        // of restored
 	restored []*runnerv1alpha1.ConnectionOpen
 }
 
 // newInstance makes the instance for a StartActor and queues its start, behind which everything else waits. With restored
 // connections to come, the start is queued when the last of them is there [CONN-6].
 func newInstance(sess *session, def *definition, m *runnerv1alpha1.StartActor) *instance {
-	in := &instance{
-		ref: m.Actor, sess: sess, def: def, id: m.Id, namespace: m.Namespace, key: m.Key, region: m.Region,
-		generation: m.Generation, lane: wire.Lane{Actor: m.Actor},
-	}
+	in := &instance{def: def, id: m.Id, namespace: m.Namespace, key: m.Key, region: m.Region}
 	in.version = m.Version
+	in.incarnate(sess, m.Actor, m.Generation, m.Nonce)
 	in.self = def.build()
 	in.self.bind(in)
 	return in
+}
+
+// incarnate takes over what a StartActor or Adopted names, with the credit that it begins with [LINK-18].
+func (in *instance) incarnate(sess *session, ref, generation uint64, nonce []byte) {
+	in.home.Store(sess)
+	in.generation.Store(generation)
+	in.ref, in.lane = ref, wire.Lane{Actor: ref}
+	copy(in.nonce[:], nonce)
+	in.inLine = false
+	in.events = linkstate.Allowance{}
+	in.events.Raise(sess.eventWindow)
 }
 
 // begin queues the start once everything it needs has come.
 func (in *instance) begin(m *runnerv1alpha1.StartActor) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.arriving = &starting{msg: m}
+	in.arriving = &arriving{msg: m, expected: int(m.RestoredConnections)}
 	in.arrived()
 }
 
@@ -47,16 +58,20 @@ func (in *instance) restore(m *runnerv1alpha1.ConnectionOpen) {
 }
 
 func (in *instance) arrived() {
-	s := in.arriving
-	if len(s.restored) < int(s.msg.RestoredConnections) {
+	a := in.arriving
+	if len(a.restored) < a.expected {
 		return
 	}
 	in.arriving = nil
-	in.enqueue(&turn{in: in, kind: turnStart, start: s, deadline: after(s.msg.DeadlineMs)})
+	if a.msg == nil {
+		in.rejoin(a.restored)
+		return
+	}
+	in.enqueue(&turn{in: in, kind: turnStart, start: a, deadline: after(a.msg.DeadlineMs)})
 	if in.def.onDisconnect == nil {
 		return
 	}
-	for _, gone := range s.msg.GoneConnections {
+	for _, gone := range a.msg.GoneConnections {
 		in.enqueue(&turn{in: in, kind: turnGone, gone: gone})
 	}
 }
@@ -87,7 +102,11 @@ func (in *instance) runStart(t *turn) {
 		return
 	}
 	in.ready = true
-	in.sess.link.push(&in.lane, wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}))
+	if ready := wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}); in.starved() {
+		in.say(ready)
+	} else {
+		in.push(ready)
+	}
 	in.launch()
 	in.afterTurn()
 }
@@ -166,7 +185,7 @@ func (in *instance) callHook(h hook, t *turn) error {
 
 // startFailed reports the failure, behind the commit that may be under way [LIFE-3]. Calls that wait go back.
 func (in *instance) startFailed(t *turn, err error) {
-	e, hidden := in.sess.faults.wire(err, wire.RanYes)
+	e, hidden := in.sess().faults.wire(err, wire.RanYes)
 	if hidden {
 		in.logFault(t, err)
 	}
@@ -184,12 +203,12 @@ func (in *instance) launch() {
 	}
 	r := in.side()
 	r.runOpen = true
-	in.sess.workers.Add(1)
+	in.sess().workers.Add(1)
 	go in.runBeside(r.running)
 }
 
 func (in *instance) runBeside(ctx context.Context) {
-	defer in.sess.workers.Done()
+	defer in.sess().workers.Done()
 	defer func() { // also when it ends by Goexit
 		in.mu.Lock()
 		defer in.mu.Unlock()

@@ -46,7 +46,7 @@ func (in *instance) stateRecord() (record, *wire.Error) {
 	if err != nil {
 		return record{}, wire.StateInvalid.Newf("The actor's state cannot be encoded: %v.", err)
 	}
-	if limit := in.sess.limits.MaxState; len(b) > limit {
+	if limit := in.sess().limits.MaxState; len(b) > limit {
 		return record{}, wire.StateTooLarge.Newf("The actor's state has %d bytes, at most %d are allowed; the change was not kept.", len(b), limit)
 	}
 	return newRecord(b), nil

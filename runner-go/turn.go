@@ -28,11 +28,12 @@ type turn struct {
 	principal *Principal
 
 	oneway bool // nobody gets the output
+	lost   bool // its session is: nobody is answered; under instance.mu
 
 	conn  *connection // turnGone; turnCall and turnOpen while they run
 	gone  *runnerv1alpha1.GoneConnection
 	open  *runnerv1alpha1.ConnectionOpen
-	start *starting
+	start *arriving
 	nonce uint64 // turnFence
 	do    func(context.Context) error
 	done  chan error // turnDo, holds one
@@ -67,6 +68,9 @@ const (
 func (k turnKind) String() string {
 	return [...]string{"start", "action", "connect", "disconnect", "do", "fence", "stop"}[k]
 }
+
+// answers tells a call or open that is to be answered.
+func (t *turn) answers() bool { return (t.kind == turnCall || t.kind == turnOpen) && !t.lost }
 
 type turnKey struct{}
 
@@ -190,13 +194,13 @@ func (in *instance) mustTurn(what string) *turn {
 // callError is what the caller of a failed turn gets.
 func (t *turn) callError(err error) *wire.Error {
 	if before, ok := errors.AsType[*notRun](err); ok {
-		e, _ := t.in.sess.faults.wire(before.err, wire.RanNo)
+		e, _ := t.in.sess().faults.wire(before.err, wire.RanNo)
 		return e
 	}
 	if e := t.ended(err); e != nil {
 		return e
 	}
-	e, hidden := t.in.sess.faults.wire(err, wire.RanYes)
+	e, hidden := t.in.sess().faults.wire(err, wire.RanYes)
 	if hidden {
 		t.in.logFault(t, err)
 	}

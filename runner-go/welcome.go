@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -10,35 +11,54 @@ import (
 )
 
 // handshake takes the first frame of the gateway [LINK-1].
-func (s *session) handshake(f wire.Frame) error {
+func (d *dialog) handshake(f wire.Frame) error {
 	m, err := wire.DecodeRunner(f)
 	if err != nil {
 		return err
 	}
 	switch m := m.(type) {
 	case *runnerv1alpha1.Welcome:
-		s.adopt(m)
-		s.begun = true
-		s.welcomed <- m
-		return nil
+		return d.welcome(m)
 	case *runnerv1alpha1.Reject:
-		s.goodbye = &farewell{
+		d.goodbye = &farewell{
 			cause:      &Error{Code: m.Code, Message: rejectText(m), Retryable: m.Retryable},
 			final:      !m.Retryable,
 			retryAfter: time.Duration(m.RetryAfterMs) * time.Millisecond,
 		}
 		return nil // the gateway closes the socket
 	case *commonv1alpha1.Goodbye:
-		s.onGoodbye(m)
-		return nil
-	case *commonv1alpha1.Ping:
-		s.link.pushLink(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
-		return nil
-	case nil:
-		s.unsupported(f.Kind, 0)
+		d.onGoodbye(m)
 		return nil
 	}
 	return fmt.Errorf("%w: kind %d before Welcome", wire.ErrMalformed, f.Kind)
+}
+
+// welcome goes on with the session that Hello asked for, or begins another one [LINK-16] [LINK-17].
+func (d *dialog) welcome(m *runnerv1alpha1.Welcome) error {
+	r := d.h.runner
+	if m.ResumedReceived != nil {
+		if d.asked == nil || !bytes.Equal(m.Session, d.asked.id) {
+			return fmt.Errorf("%w: a session resumed that was not asked for", wire.ErrMalformed)
+		}
+		d.sess = d.asked
+		if d.sess.lease.ended() {
+			return errLapsed
+		}
+		if err := d.sess.link.attach(d.out, *m.ResumedReceived); err != nil {
+			return err
+		}
+		r.backoff.welcome(m.BackoffMinMs, m.BackoffMaxMs)
+		r.log.Info("linked to the gateway again", "endpoint", r.config.Endpoint)
+	} else {
+		s := newSession(d.h, m, d.helloAt)
+		d.h.begin(s, d.announced)
+		d.sess = s
+		s.link.first(d.out)
+		r.backoff.welcome(m.BackoffMinMs, m.BackoffMaxMs)
+		r.log.Info("linked to the gateway", "endpoint", r.config.Endpoint, "gateway", m.Gateway, "runner", m.Runner)
+	}
+	close(d.welcomed)
+	return nil
 }
 
 func rejectText(m *runnerv1alpha1.Reject) string {
@@ -47,17 +67,6 @@ func rejectText(m *runnerv1alpha1.Reject) string {
 	}
 	return fmt.Sprintf("%s (the gateway speaks versions %d to %d, this runner %d to %d)",
 		m.Message, m.ProtocolMin, m.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
-}
-
-// adopt takes over what Welcome says; zero leaves a default.
-func (s *session) adopt(m *runnerv1alpha1.Welcome) {
-	s.features = wire.NegotiateFeatures(wire.RunnerFeatures(), m.Features)
-	s.limits = runnerLimits(m.Limits)
-	s.faults = faults{development: m.Development, maxMetadata: s.limits.MaxErrorMetadata}
-	s.sleepAfter = milliseconds(m.TimeoutsMs["sleep_after"], defaultSleepAfter)
-	s.stopGrace = milliseconds(m.TimeoutsMs["stop"], defaultStopGrace)
-	s.pingEvery = milliseconds(m.PingMs, defaultPing)
-	s.lostAfter = milliseconds(m.LostMs, defaultLost)
 }
 
 func milliseconds(ms uint32, otherwise time.Duration) time.Duration {
@@ -89,11 +98,14 @@ func runnerLimits(m *runnerv1alpha1.Limits) wire.Limits {
 	set(&l.MaxGroupOutputs, m.GetMaxGroupOutputs())
 	set(&l.MaxGroupBytes, m.GetMaxGroupBytes())
 	set(&l.MaxHeldBytes, m.GetMaxHeldBytes())
+	set(&l.MaxUnacked, m.GetMaxUnackedBytes())
 	return l
 }
 
-func (s *session) onGoodbye(m *commonv1alpha1.Goodbye) {
-	s.goodbye = &farewell{
+// onGoodbye ends the session [LINK-6].
+func (d *dialog) onGoodbye(m *commonv1alpha1.Goodbye) {
+	d.over.Store(true)
+	d.goodbye = &farewell{
 		cause:      &Error{Code: m.Code, Message: m.Message, Retryable: m.Reconnect != commonv1alpha1.Reconnect_RECONNECT_NEVER},
 		final:      m.Reconnect == commonv1alpha1.Reconnect_RECONNECT_NEVER,
 		retryAfter: time.Duration(m.RetryAfterMs) * time.Millisecond,

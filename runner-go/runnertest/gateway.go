@@ -310,7 +310,7 @@ func (g *gateway) part(body []byte) error {
 func (g *gateway) welcome() {
 	g.welcomed = true
 	g.send(0, &runnerv1alpha1.Welcome{
-		Protocol: wire.ProtocolMax, Features: wire.RunnerFeatures(), Runner: "test", Gateway: "runnertest", Region: "test",
+		Protocol: wire.ProtocolMax, Features: []string{wire.FeatureConnections, wire.FeatureEvents, wire.FeatureKV}, Runner: "test", Gateway: "runnertest", Region: "test",
 		PingMs: 3000, LostMs: 15000, Limits: wire.DefaultLimits().Runner(), NowMs: time.Now().UnixMilli(),
 	})
 	for _, a := range g.actors {
