@@ -2,230 +2,251 @@ package link
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/linkstate"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// errEnough ends the reading of a socket after a fault; the Goodbye is queued already.
-var errEnough = errors.New("the link was closed")
+// errEnough ends the reading of a socket after a fault, or because the link has left it; what is to be said of it is queued.
+var errEnough = errors.New("the socket was closed")
 
-// Receive takes whole frames that were read from the socket. An error ends the reading; the caller then closes with
-// Ended. It keeps nothing of b.
-func (l *Link) Receive(b []byte) error {
-	l.heard.Store(time.Now().UnixNano())
+// Receive takes whole frames that were read from the socket. An error ends the reading; the caller then closes with Ended.
+// It keeps nothing of b.
+func (c *Conn) Receive(b []byte) error {
+	now := time.Now()
+	c.heard.Store(now.UnixNano())
 	for len(b) > 0 {
-		frame, rest, err := wire.NextFrame(b, l.cfg.Limits.MaxFrame)
-		if err != nil {
-			return l.fault(wire.RunnerInvalidFrame.Newf("Framing: %v.", err))
+		if l := c.link.Load(); l != nil {
+			return l.receive(c, b, now)
 		}
-		if err := l.receiveFrame(frame); err != nil {
+		f, size, err := c.cut(b)
+		if err != nil {
 			return err
 		}
-		b = rest
+		if err := c.handshake(f); err != nil {
+			return err
+		}
+		b = b[size:]
 	}
 	return nil
 }
 
-// receiveFrame takes one frame without its length prefix.
-func (l *Link) receiveFrame(raw []byte) error {
-	f, err := wire.ParseFrame(raw)
+// cut reads the first frame of b.
+func (c *Conn) cut(b []byte) (f wire.Frame, size int, err error) {
+	raw, rest, err := wire.NextFrame(b, c.cfg.Limits.MaxFrame)
 	if err != nil {
-		l.cfg.Stats.FramesMalformed.Inc()
-		return l.fault(wire.RunnerInvalidFrame.Newf("%v.", err))
+		return f, 0, c.framing(err)
 	}
-	if !l.admitted {
-		return l.handshake(f)
+	if f, err = wire.ParseFrame(raw); err == nil && f.Kind.IsLink() && len(raw) > wire.MaxLinkFrame {
+		err = errors.New("a link frame of more than 4 KiB") // [LINK-2]
 	}
-	if f.Kind == wire.RunnerPart {
-		return l.receivePart(f)
+	if err != nil {
+		c.cfg.Stats.FramesMalformed.Inc()
+		return f, 0, c.fault(wire.RunnerInvalidFrame.Newf("%v.", err))
 	}
-	return l.dispatch(f)
+	return f, len(b) - len(rest), nil
 }
 
-// fault says Goodbye because the peer broke the framing or the handshake [FRAME-2].
-func (l *Link) fault(e *wire.Error) error {
-	l.cfg.Logger.Warn("runner link fault", "peer", l.socket.Peer(), "error", e.Message)
-	l.Close(e, commonv1alpha1.Reconnect_RECONNECT_ANY)
+// framing is a fault of the framing [FRAME-2].
+func (c *Conn) framing(err error) error {
+	if errors.Is(err, wire.ErrFrameTooLarge) {
+		c.cfg.Stats.Limit(stats.MaxFrame)
+	}
+	return c.fault(wire.RunnerInvalidFrame.Newf("Framing: %v.", err))
+}
+
+// fault says Goodbye because the peer broke the framing or the protocol of the link [FRAME-2].
+func (c *Conn) fault(e *wire.Error) error {
+	c.cfg.Logger.Warn("runner link fault", "peer", c.socket.Peer(), "code", e.Name(), "error", e.Message)
+	c.Close(e, anywhere)
 	return errEnough
 }
 
-func (l *Link) handshake(f wire.Frame) error {
-	msg, err := wire.DecodeRunner(f)
-	hello, ok := msg.(*runnerv1alpha1.Hello)
-	if err != nil || !ok {
-		return l.reject(wire.RunnerInvalidHello.Newf("The first frame must be a Hello."))
+// receive handles frames that came on one of the link's sockets, after those of the socket before it.
+func (l *Link) receive(c *Conn, b []byte, now time.Time) error {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	defer l.settle(c, now)
+	for len(b) > 0 {
+		f, size, err := c.cut(b)
+		if err != nil {
+			return err
+		}
+		if err := l.receiveFrame(c, f, size, now); err != nil {
+			return err
+		}
+		b = b[size:]
 	}
-	if _, ok := wire.NegotiateProtocol(hello.GetProtocolMin(), hello.GetProtocolMax()); !ok {
-		return l.reject(wire.RunnerProtocolUnsupported.Newf(
-			"This gateway speaks the runner protocol %d to %d, the runner %d to %d.",
-			wire.ProtocolMin, wire.ProtocolMax, hello.GetProtocolMin(), hello.GetProtocolMax()))
-	}
-	l.hello = hello
-	l.features = wire.NegotiateFeatures(wire.RunnerFeatures(), hello.GetFeatures())
-	welcome, refusal := l.cfg.Host.Admit(l, hello)
-	if refusal != nil {
-		return l.reject(refusal)
-	}
-	l.welcome(welcome)
-	l.admitted = true
-	l.cfg.Host.Joined(l)
-	l.cfg.Stats.Links.Add(1)
 	return nil
 }
 
-// welcome completes what the link itself knows and sends it in front of everything [LINK-1].
-func (l *Link) welcome(w *runnerv1alpha1.Welcome) {
-	w.Protocol, _ = wire.NegotiateProtocol(l.hello.GetProtocolMin(), l.hello.GetProtocolMax())
-	w.Features = l.features
-	w.Limits = l.cfg.Limits.Runner()
-	w.PingMs = uint32(l.cfg.PingEvery.Milliseconds())
-	w.LostMs = uint32(l.cfg.LostAfter.Milliseconds())
-	w.NowMs = time.Now().UnixMilli()
+// message is what a frame says.
+type message struct {
+	frame wire.Frame
+	body  any      // nil: the kind is not known or not negotiated
+	ref   uint64   // of the actor that it concerns; 0: none
+	cost  uint64   // of an event [LINK-18]
+	to    *Binding // of ref; nil: nobody holds it
+	err   error    // it cannot be decoded, or it is a breach of its actor
+}
+
+func (l *Link) receiveFrame(c *Conn, f wire.Frame, size int, now time.Time) error {
+	m := message{frame: f}
+	l.decode(&m)
+	mine, err := l.enter(c, &m, size, now)
+	switch {
+	case errors.Is(err, linkstate.ErrLost):
+		return c.fault(wire.RunnerSessionLost.Newf("%v.", err))
+	case errors.Is(err, wire.ErrMalformed):
+		return c.fault(wire.RunnerInvalidFrame.Newf("%v.", err))
+	case err != nil || mine:
+		return err
+	case f.Kind == wire.RunnerPart:
+		return l.receivePart(c, f)
+	}
+	return l.dispatch(c, &m)
+}
+
+// enter takes note of a frame under one lock: it is counted, its actor found, the credit of an event taken.
+func (l *Link) enter(c *Conn, m *message, size int, now time.Time) (mine bool, err error) {
 	l.mu.Lock()
-	l.joined = true
-	l.mu.Unlock()
-	l.pushLink(w)
-	l.timer.Reset(l.cfg.PingEvery)
+	defer l.mu.Unlock()
+	if l.conn != c {
+		return false, errEnough // its unread bytes are ignored [LINK-16]
+	}
+	if mine, err = l.state.Receive(m.frame, size, now); err != nil || mine {
+		c.signal() // an Ack makes room
+		return mine, err
+	}
+	l.find(m)
+	return false, nil
 }
 
-func (l *Link) reject(e *wire.Error) error {
-	l.cfg.Logger.Warn("runner rejected", "peer", l.socket.Peer(), "code", e.Name(), "error", e.Message)
-	l.farewell(&runnerv1alpha1.Reject{
-		Code: e.Name(), Message: e.Message, Retryable: e.Retryable, RetryAfterMs: e.RetryAfterMs,
-		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax,
-	})
-	return errEnough
+// find looks up the actor of a message, and takes the credit of an event.
+func (l *Link) find(m *message) {
+	l.pass()
+	if m.ref != 0 {
+		m.to = l.actors[m.ref]
+	}
+	if m.cost > 0 && m.err == nil {
+		m.err = l.spend(m)
+	}
 }
 
-// receivePart collects the parts of one actor until they make a frame [LINK-3].
-func (l *Link) receivePart(f wire.Frame) error {
-	var p wire.Part
-	if err := p.Unmarshal(f.Body); err != nil {
-		return l.malformed(f, err)
-	}
-	a := l.parts[p.Actor]
-	if p.Actor != 0 && l.actor(p.Actor) == nil {
-		delete(l.parts, p.Actor) // they may have crossed a stop [LINK-9]
-		return nil
-	}
-	if a == nil {
-		a = new(wire.Assembler)
-		l.parts[p.Actor] = a
-	}
-	raw, err := a.Add(&p, l.cfg.Limits.MaxFrame)
-	if err != nil {
-		delete(l.parts, p.Actor)
-		return l.malformed(f, err)
-	}
-	if raw == nil {
-		return nil
-	}
-	delete(l.parts, p.Actor)
-	whole, err := wire.ParseFrame(raw)
-	if err == nil && whole.Kind == wire.RunnerPart {
-		err = fmt.Errorf("%w: a Part inside Parts", wire.ErrMalformed)
-	}
-	if err != nil {
-		return l.malformed(f, err)
-	}
-	return l.dispatch(whole)
-}
-
-// dispatch hands a message to whom it concerns.
-func (l *Link) dispatch(f wire.Frame) error {
+// decode reads a message; the hot ones into the link's own copies, without allocation. What is for linkstate, Parts, and what
+// a runner has no business to send stay unread.
+func (l *Link) decode(m *message) {
+	f := m.frame
 	if !wire.Negotiated(f.Kind, l.features) {
-		l.unsupported(f)
-		return nil
+		return
 	}
 	switch f.Kind {
 	case wire.RunnerCallResult:
-		return toActor(l, f, &l.result, &l.result.Actor)
+		m.body, m.err = &l.result, l.result.Unmarshal(f.Body)
+		m.ref = l.result.Actor
 	case wire.RunnerCommit:
-		return toActor(l, f, &l.commit, &l.commit.Actor)
+		m.body, m.err = &l.commit, l.commit.Unmarshal(f.Body)
+		m.ref = l.commit.Actor
 	case wire.RunnerEmit:
-		return toActor(l, f, &l.emit, &l.emit.Actor)
+		m.body, m.err = &l.emit, l.emit.Unmarshal(f.Body)
+		m.ref = l.emit.Actor
+		if l.credit {
+			m.cost = l.emit.Cost()
+		}
+	case wire.RunnerActorReady, wire.RunnerActorStopped, wire.RunnerActorIntent, wire.RunnerKvRead,
+		wire.RunnerConnectionClose, wire.RunnerConnectionState:
+		m.body, m.err = wire.DecodeRunner(f)
+		m.ref = wire.NumberAt(f.Body, 1)
+	case wire.RunnerFence:
+		m.body, m.err = wire.DecodeRunner(f)
+		m.ref = wire.NumberAt(f.Body, 2)
+	case wire.RunnerPing, wire.RunnerPong, wire.RunnerGoodbye, wire.RunnerDrain, wire.RunnerHosted, wire.RunnerFenceReached,
+		wire.RunnerUnsupported:
+		m.body, m.err = wire.DecodeRunner(f)
 	}
-	msg, err := wire.DecodeRunner(f)
-	if err != nil {
-		return l.malformed(f, err)
+	if m.err != nil && m.ref != 0 && f.Kind != wire.RunnerFence {
+		m.ref = wire.ActorRef(f.Body) // what stands behind the damage is not trusted
 	}
-	switch m := msg.(type) {
+}
+
+// dispatch hands a message to whom it concerns.
+func (l *Link) dispatch(c *Conn, m *message) error {
+	if m.err != nil {
+		return l.malformed(c, m)
+	}
+	switch body := m.body.(type) {
 	case nil:
-		l.unsupported(f)
+		// Field 2 is the call, read or connection in every message of an actor [FRAME-4].
+		return l.answer(c, &commonv1alpha1.Unsupported{Kind: uint32(m.frame.Kind), Number: wire.NumberAt(m.frame.Body, 2)})
 	case *commonv1alpha1.Ping:
-		l.pushLink(&runnerv1alpha1.Pong{Nonce: m.GetNonce(), NowMs: time.Now().UnixMilli()})
-	case *runnerv1alpha1.Pong, *commonv1alpha1.Unsupported:
+		l.pinged(body.GetNonce())
+	case *runnerv1alpha1.Pong, *commonv1alpha1.Unsupported, *runnerv1alpha1.FenceReached:
 		// A sign of life; a frame of ours that the runner does not know is its loss to tell.
 	case *commonv1alpha1.Goodbye:
-		l.cfg.Logger.Info("runner says goodbye", "peer", l.socket.Peer(), "code", m.GetCode(), "message", m.GetMessage())
-		l.mu.Lock()
-		l.ended, l.deliberate = closing, true
-		l.mu.Unlock()
-		l.signal()
-		return errEnough
+		return l.farewell(c, body)
 	case *runnerv1alpha1.Drain:
-		l.cfg.Host.Leaving(l, time.Duration(m.GetDeadlineMs())*time.Millisecond)
-	case *runnerv1alpha1.Fence:
-		if m.GetActor() == 0 {
-			l.SendGeneral(&runnerv1alpha1.FenceReached{Nonce: m.GetNonce()})
-			return nil
+		l.cfg.Host.Leaving(l, time.Duration(body.GetDeadlineMs())*time.Millisecond)
+	case *runnerv1alpha1.Hosted:
+		if n := len(body.GetActors()); n > maxHosted {
+			return c.fault(wire.RunnerInvalidFrame.Newf("Hosted names %d actors, at most %d are allowed.", n, maxHosted))
 		}
-		l.deliver(m.GetActor(), msg)
-	case *runnerv1alpha1.FenceReached:
-	case *runnerv1alpha1.Call, *runnerv1alpha1.CommitResult, *runnerv1alpha1.Hello, *runnerv1alpha1.Welcome,
-		*runnerv1alpha1.Reject, *runnerv1alpha1.StartActor, *runnerv1alpha1.StopActor, *runnerv1alpha1.KvResult,
-		*runnerv1alpha1.ConnectionOpen, *runnerv1alpha1.Principal, *wire.Call, *wire.CommitResult:
-		l.unsupported(f) // a kind that only a gateway sends
+		l.cfg.Host.Offered(l, body.GetActors(), body.GetLast())
+	case *runnerv1alpha1.Fence:
+		if m.ref == 0 {
+			return l.answer(c, &runnerv1alpha1.FenceReached{Nonce: body.GetNonce()})
+		}
+		l.deliver(m)
 	default:
-		l.deliver(wire.NumberAt(f.Body, 1), msg) // field 1 of every message about an actor
+		l.deliver(m)
 	}
 	return nil
 }
 
-// toActor decodes a hot message into the link's own copy and delivers it: no allocation. ref is the message's own field.
-func toActor[M interface{ Unmarshal([]byte) error }](l *Link, f wire.Frame, m M, ref *uint64) error {
-	if err := m.Unmarshal(f.Body); err != nil {
-		return l.malformed(f, err)
+// maxHosted is how many actors one Hosted may offer [LINK-19].
+const maxHosted = 512
+
+// deliver gives a message to its actor; one that nobody holds may have crossed a stop [LINK-9].
+func (l *Link) deliver(m *message) {
+	if m.to == nil {
+		return
 	}
-	l.deliver(*ref, m)
+	if kept := m.to.actor.Receive(m.body); !kept && m.cost > 0 {
+		l.passed = event{m.to, m.cost}
+	}
+}
+
+// malformed charges a message to its actor, or to the link if it names none [FRAME-3] [LINK-9].
+func (l *Link) malformed(c *Conn, m *message) error {
+	if errors.Is(m.err, wire.ErrMalformed) {
+		l.cfg.Stats.FramesMalformed.Inc()
+	}
+	if m.ref == 0 {
+		return c.fault(wire.RunnerInvalidFrame.Newf("%v.", m.err))
+	}
+	if m.to != nil {
+		m.to.actor.Malformed(m.err)
+	}
 	return nil
 }
 
-// deliver gives a message to the actor of the ref; one that nobody holds may have crossed a stop [LINK-9].
-func (l *Link) deliver(ref uint64, msg any) {
-	if a := l.actor(ref); a != nil {
-		a.Receive(msg)
-	}
-}
+// maxAnswers is how many answers to frames of no actor may wait: a runner that asks and does not read costs no more.
+const maxAnswers = 4096
 
-func (l *Link) actor(ref uint64) Actor {
+// answer queues an answer to a frame of no actor.
+func (l *Link) answer(c *Conn, m proto.Message) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b := l.actors[ref]; b != nil {
-		return b.actor
+	l.answers++
+	tooMany := l.answers > maxAnswers
+	l.mu.Unlock()
+	if tooMany {
+		return c.fault(wire.RunnerOverloaded.New())
 	}
+	l.SendGeneral(m)
 	return nil
-}
-
-// malformed charges an undecodable message to its actor, or to the link if it names none [FRAME-3] [LINK-9].
-func (l *Link) malformed(f wire.Frame, err error) error {
-	l.cfg.Stats.FramesMalformed.Inc()
-	ref := wire.ActorRef(f.Body)
-	if ref == 0 {
-		return l.fault(wire.RunnerInvalidFrame.Newf("%v.", err))
-	}
-	if a := l.actor(ref); a != nil {
-		a.Malformed(err)
-	}
-	return nil
-}
-
-// unsupported answers a kind that this gateway does not know or did not negotiate [FRAME-4].
-func (l *Link) unsupported(f wire.Frame) {
-	// Field 2 is the call, read or connection in every message of an actor.
-	l.SendGeneral(&commonv1alpha1.Unsupported{Kind: uint32(f.Kind), Number: wire.NumberAt(f.Body, 2)})
 }

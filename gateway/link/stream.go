@@ -14,17 +14,17 @@ import (
 // readBuffer holds the frames of one read; larger frames get memory of their own.
 const readBuffer = 64 << 10
 
-// ServeStream runs a link on a byte stream (tcp, tls, unix) until it ends. It owns conn. begin is told of the link and
-// returns what is to be done when it has ended.
-func ServeStream(cfg Config, conn net.Conn, begin func(*Link) (ended func())) {
-	l := New(cfg, streamSocket{conn})
-	defer begin(l)()
-	defer l.Ended()
+// ServeStream runs a socket of a runner on a byte stream (tcp, tls, unix) until it ends. It owns conn. begin is told of the
+// socket and returns what is to be done when it has ended.
+func ServeStream(cfg Config, conn net.Conn, begin func(*Conn) (ended func())) {
+	c := Accept(cfg, streamSocket{conn})
+	defer begin(c)()
+	defer c.Ended()
 	r := bufio.NewReaderSize(conn, readBuffer)
 	for {
-		if err := l.receiveNext(r); err != nil {
+		if err := c.receiveNext(r); err != nil {
 			if !errors.Is(err, errEnough) && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-				cfg.Logger.Info("runner socket ended", "peer", l.Peer(), "error", err)
+				cfg.Logger.Info("runner socket ended", "peer", c.socket.Peer(), "error", err)
 			}
 			return
 		}
@@ -32,18 +32,18 @@ func ServeStream(cfg Config, conn net.Conn, begin func(*Link) (ended func())) {
 }
 
 // receiveNext reads one frame and all that arrived whole behind it.
-func (l *Link) receiveNext(r *bufio.Reader) error {
+func (c *Conn) receiveNext(r *bufio.Reader) error {
 	header, err := r.Peek(wire.HeaderLen)
 	if err != nil {
 		return err
 	}
 	n := binary.BigEndian.Uint32(header)
-	if err := wire.CheckLength(n, l.cfg.Limits.MaxFrame); err != nil {
-		return l.fault(wire.RunnerInvalidFrame.Newf("Framing: %v.", err))
+	if err := wire.CheckLength(n, c.cfg.Limits.MaxFrame); err != nil {
+		return c.framing(err)
 	}
 	size := wire.HeaderLen + int(n)
 	if size > readBuffer {
-		return l.receiveLarge(r, size)
+		return c.receiveLarge(r, size)
 	}
 	if _, err := r.Peek(size); err != nil {
 		return err
@@ -53,17 +53,17 @@ func (l *Link) receiveNext(r *bufio.Reader) error {
 		return err
 	}
 	whole = whole[:wholeFrames(whole)]
-	err = l.Receive(whole)
+	err = c.Receive(whole)
 	_, _ = r.Discard(len(whole))
 	return err
 }
 
-func (l *Link) receiveLarge(r io.Reader, size int) error {
+func (c *Conn) receiveLarge(r io.Reader, size int) error {
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return fmt.Errorf("read a frame of %d bytes: %w", size, err)
 	}
-	return l.Receive(frame)
+	return c.Receive(frame)
 }
 
 // wholeFrames is the length of the frames that b holds entirely. The lengths behind the first are not trusted here:
