@@ -4,6 +4,8 @@
 // gateway/route, locks it, and a Member's Deliver must only queue. Requirements: CONN-3, CONN-5, CONN-10.
 package fanout
 
+import "sync/atomic"
+
 // Member is one connection.
 type Member interface {
 	// Deliver queues the event for the client. It must not block.
@@ -92,26 +94,40 @@ type Event struct {
 type frame struct {
 	form       Form
 	connection uint64
-	bytes      []byte
+	encoded    *Frame
 }
+
+// Frame is an event as many clients read it. Who keeps it says so, so that its memory can be counted once [LIMIT-4].
+type Frame struct {
+	// Bytes must not be changed.
+	Bytes []byte
+
+	holders atomic.Int32
+}
+
+// Hold notes that one more keeps the frame. first: nobody did. Safe for concurrent use.
+func (f *Frame) Hold() (first bool) { return f.holders.Add(1) == 1 }
+
+// Release undoes a Hold. last: nobody keeps it any more. Safe for concurrent use.
+func (f *Frame) Release() (last bool) { return f.holders.Add(-1) == 0 }
 
 // maxFrames bounds the encodings one broadcast remembers. Nearly all clients number their connection 1.
 const maxFrames = 16
 
 // Frame is the event as the form writes it for a connection number, encoded once for all receivers that share both
-// [CONN-10]. It must not be changed.
-func (e *Event) Frame(form Form, connection uint64) []byte {
+// [CONN-10].
+func (e *Event) Frame(form Form, connection uint64) *Frame {
 	for i := range e.frames {
 		f := &e.frames[i]
 		if f.connection == connection && f.form == form {
-			return f.bytes
+			return f.encoded
 		}
 	}
-	b := form.AppendEvent(nil, connection, e)
+	encoded := &Frame{Bytes: form.AppendEvent(nil, connection, e)}
 	if len(e.frames) < maxFrames {
-		e.frames = append(e.frames, frame{form, connection, b})
+		e.frames = append(e.frames, frame{form, connection, encoded})
 	}
-	return b
+	return encoded
 }
 
 // Clone is an event that may be kept.

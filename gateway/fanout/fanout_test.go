@@ -76,7 +76,7 @@ func TestAnEventIsEncodedOnceForEachFormAndNumber(t *testing.T) {
 	for range 1000 {
 		for connection := range uint64(3) {
 			for _, f := range []form{{&one}, {&two}} {
-				if got, want := string(e.Frame(f, connection)), fmt.Sprintf("%d:x", connection); got != want {
+				if got, want := string(e.Frame(f, connection).Bytes), fmt.Sprintf("%d:x", connection); got != want {
 					t.Fatalf("Frame = %q, want %q", got, want)
 				}
 			}
@@ -84,6 +84,14 @@ func TestAnEventIsEncodedOnceForEachFormAndNumber(t *testing.T) {
 	}
 	if one != 3 || two != 3 {
 		t.Errorf("encoded %d and %d times, want 3 each", one, two)
+	}
+}
+
+// [LIMIT-4]: the first and the last holder of a frame are told, so that its memory counts once.
+func TestTheHoldersOfAFrame(t *testing.T) {
+	var f Frame
+	if !f.Hold() || f.Hold() || f.Release() || !f.Release() || !f.Hold() {
+		t.Error("the holders are not counted")
 	}
 }
 

@@ -10,15 +10,20 @@ import "errors"
 var (
 	// ErrOpen: a second commit before the first was answered [COMMIT-1].
 	ErrOpen = errors.New("a commit while another one is unanswered")
-	// ErrTooMuch: a group or what is held behind it exceeds its bound [GATE-4].
-	ErrTooMuch = errors.New("more outputs than a flush may hold")
+	// A bound of GATE-4 is exceeded.
+	ErrGroupOutputs = errors.New("more outputs than a group may have")
+	ErrGroupBytes   = errors.New("a group with more bytes than it may have")
+	ErrHeldBytes    = errors.New("more behind a commit than may wait there")
 )
+
+// minFrame is what a frame counts for at least: the memory of an empty one.
+const minFrame = 64
 
 // Limits bound what a gate holds.
 type Limits struct {
 	GroupOutputs int // outputs of one group
 	GroupBytes   int // of these outputs together
-	HeldBytes    int // of a group and all behind it
+	HeldBytes    int // of a group and all behind it, and minFrame for each frame
 }
 
 // Gate orders the frames of one incarnation. T is a frame that can be kept. The zero Gate is open.
@@ -31,13 +36,18 @@ type Gate[T any] struct {
 	outputs int // bytes of the group's outputs
 }
 
+func (g *Gate[T]) frames() int { return len(g.group) + len(g.behind) }
+
 // Open begins a flush group of a commit with that many outputs [GATE-2].
 func (g *Gate[T]) Open(outputs, size int, l Limits) error {
 	if g.open {
 		return ErrOpen
 	}
-	if outputs > l.GroupOutputs || size > l.HeldBytes {
-		return ErrTooMuch
+	if outputs > l.GroupOutputs {
+		return ErrGroupOutputs
+	}
+	if size > l.HeldBytes {
+		return ErrHeldBytes
 	}
 	g.open, g.missing, g.bytes = true, outputs, size
 	return nil
@@ -52,12 +62,12 @@ func (g *Gate[T]) Complete() bool { return g.open && g.missing == 0 }
 // Hold keeps a frame until Release: an output in the group while that lacks some, anything else behind it.
 func (g *Gate[T]) Hold(frame T, size int, output bool, l Limits) error {
 	g.bytes += size
-	if g.bytes > l.HeldBytes {
-		return ErrTooMuch
+	if g.bytes > l.HeldBytes || g.frames() >= l.HeldBytes/minFrame {
+		return ErrHeldBytes
 	}
 	if output && g.missing > 0 {
 		if g.outputs += size; g.outputs > l.GroupBytes {
-			return ErrTooMuch
+			return ErrGroupBytes
 		}
 		g.missing--
 		g.group = append(g.group, frame)
@@ -68,9 +78,9 @@ func (g *Gate[T]) Hold(frame T, size int, output bool, l Limits) error {
 }
 
 // Release opens the gate after the commit was acknowledged: it returns the group's outputs and what came behind them,
-// in order. The caller lets them take effect before any other frame of the actor.
-func (g *Gate[T]) Release() []T {
-	frames := append(g.group, g.behind...)
+// each in order. The caller lets them take effect before any other frame of the actor.
+func (g *Gate[T]) Release() (group, behind []T) {
+	group, behind = g.group, g.behind
 	*g = Gate[T]{}
-	return frames
+	return group, behind
 }

@@ -47,7 +47,8 @@ func TestFramesLeaveInOrderAndNeverBeforeTheirCommit(t *testing.T) {
 			},
 			"acknowledge": func(*rapid.T) {
 				if g.Complete() {
-					left = append(left, g.Release()...)
+					group, behind := g.Release()
+					left = append(append(left, group...), behind...)
 					open = false
 				}
 			},
@@ -88,8 +89,12 @@ func TestOutputsOfAGroupComeBeforeWhatStandsBehindIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := g.Release(), []string{"output 1", "output 2", "a read", "output 3"}; !slices.Equal(got, want) {
-		t.Errorf("released %q, want %q", got, want)
+	group, behind := g.Release()
+	if want := []string{"output 1", "output 2"}; !slices.Equal(group, want) {
+		t.Errorf("the group is %q, want %q", group, want)
+	}
+	if want := []string{"a read", "output 3"}; !slices.Equal(behind, want) {
+		t.Errorf("behind it is %q, want %q", behind, want)
 	}
 	if !g.Passes() {
 		t.Error("the gate is still closed")
@@ -99,14 +104,22 @@ func TestOutputsOfAGroupComeBeforeWhatStandsBehindIt(t *testing.T) {
 // [GATE-4]
 func TestAGateHoldsNoMoreThanItMay(t *testing.T) {
 	limits := Limits{GroupOutputs: 2, GroupBytes: 50, HeldBytes: 100}
-	for name, hold := range map[string]func(g *Gate[int]) error{
-		"outputs of a group": func(g *Gate[int]) error { return g.Open(3, 0, limits) },
-		"bytes of a commit":  func(g *Gate[int]) error { return g.Open(0, 101, limits) },
-		"bytes of outputs":   func(g *Gate[int]) error { _ = g.Open(1, 0, limits); return g.Hold(1, 51, true, limits) },
-		"bytes of a group":   func(g *Gate[int]) error { _ = g.Open(1, 60, limits); return g.Hold(1, 41, true, limits) },
-		"bytes behind one":   func(g *Gate[int]) error { _ = g.Open(0, 60, limits); return g.Hold(1, 41, false, limits) },
+	for name, c := range map[string]struct {
+		hold func(g *Gate[int]) error
+		want error
+	}{
+		"outputs of a group": {func(g *Gate[int]) error { return g.Open(3, 0, limits) }, ErrGroupOutputs},
+		"bytes of a commit":  {func(g *Gate[int]) error { return g.Open(0, 101, limits) }, ErrHeldBytes},
+		"bytes of outputs":   {func(g *Gate[int]) error { _ = g.Open(1, 0, limits); return g.Hold(1, 51, true, limits) }, ErrGroupBytes},
+		"bytes of a group":   {func(g *Gate[int]) error { _ = g.Open(1, 60, limits); return g.Hold(1, 41, true, limits) }, ErrHeldBytes},
+		"bytes behind one":   {func(g *Gate[int]) error { _ = g.Open(0, 60, limits); return g.Hold(1, 41, false, limits) }, ErrHeldBytes},
+		"empty frames": {func(g *Gate[int]) error {
+			_ = g.Open(0, 0, limits)
+			_ = g.Hold(1, 0, false, limits)
+			return g.Hold(2, 0, false, limits)
+		}, ErrHeldBytes},
 	} {
-		if err := hold(new(Gate[int])); !errors.Is(err, ErrTooMuch) {
+		if err := c.hold(new(Gate[int])); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -2,8 +2,10 @@
 //
 // A Placer keeps the runners that are connected to this gateway, with their types, leases and load. It does not know
 // what actors do: those it places are Guests, which it can only ask to leave. It is the link.Host of every link;
-// gateway/route asks it for runners. Safe for concurrent use; no method holds its lock across a store operation.
-// Requirements: LINK-4 to LINK-6, LINK-10 to LINK-13, LIFE-5, COMMIT-3, FENCE-2, LEASE-0, CLASS-1.
+// gateway/route asks it for runners, and adopts for it what they bring along. Safe for concurrent use; no method holds its
+// lock across a store operation.
+// Requirements: LINK-4 to LINK-6, LINK-10 to LINK-13, LINK-19, LIFE-5, COMMIT-3, FENCE-2, LEASE-0, LEASE-1, LEASE-4, LEASE-5,
+// CLASS-1.
 package place
 
 import (
@@ -12,8 +14,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +43,7 @@ type Config struct {
 	Gateway string // names this process; fresh for each
 	Region  string
 	Logger  *slog.Logger
-	// Lease is how long a runner's lease lasts; it is renewed every fifth of that. Default 15 s.
+	// Lease is how long a runner's lease lasts from the ping that renews it. Default 15 s.
 	Lease time.Duration
 	// Timeouts are announced to runners, by name.
 	Timeouts    map[string]time.Duration
@@ -54,9 +54,9 @@ type Config struct {
 
 // Placer knows the runners of one gateway.
 type Placer struct {
-	cfg  Config
-	done chan struct{} // closed by Close
-	wg   sync.WaitGroup
+	cfg     Config
+	adopter Adopter // set before the first link
+	wg      sync.WaitGroup
 
 	mu       sync.Mutex
 	runners  map[*link.Link]*Runner
@@ -70,7 +70,7 @@ type Placer struct {
 // leaseMargin is how much earlier than its lease a runner falls silent.
 const leaseMargin = 3 * time.Second
 
-// New makes a Placer and starts renewing leases. Close ends it.
+// New makes a Placer.
 func New(ctx context.Context, cfg Config) (*Placer, error) {
 	if cfg.Lease <= 0 {
 		cfg.Lease = 15 * time.Second
@@ -80,21 +80,17 @@ func New(ctx context.Context, cfg Config) (*Placer, error) {
 		return nil, fmt.Errorf("read the known actor types: %w", err)
 	}
 	p := &Placer{
-		cfg: cfg, done: make(chan struct{}), runners: map[*link.Link]*Runner{},
+		cfg: cfg, runners: map[*link.Link]*Runner{},
 		known: map[string]bool{}, types: map[string]*ActorType{}, changed: make(chan struct{}),
 	}
 	for _, t := range types {
 		p.known[t] = true
 	}
-	p.wg.Go(p.renew)
 	return p, nil
 }
 
-// Close stops renewing leases and waits for what it has started.
-func (p *Placer) Close() {
-	close(p.done)
-	p.wg.Wait()
-}
+// Close waits for what the Placer has started. The links are to be ended before.
+func (p *Placer) Close() { p.wg.Wait() }
 
 // Admit implements link.Host.
 func (p *Placer) Admit(l *link.Link, hello *runnerv1alpha1.Hello) (*runnerv1alpha1.Welcome, *wire.Error) {
@@ -111,7 +107,7 @@ func (p *Placer) Admit(l *link.Link, hello *runnerv1alpha1.Hello) (*runnerv1alph
 	p.sessions++
 	r := &Runner{
 		Link: l, ID: fmt.Sprintf("%s/%d", p.cfg.Gateway, p.sessions), session: hex.EncodeToString(session),
-		types: types, version: hello.GetRunnerVersion(), guests: map[Guest]struct{}{},
+		types: types, version: hello.GetRunnerVersion(), guests: map[Guest]struct{}{}, lease: newLease(),
 	}
 	p.mu.Unlock()
 	ctx, cancel := p.context()
@@ -119,7 +115,7 @@ func (p *Placer) Admit(l *link.Link, hello *runnerv1alpha1.Hello) (*runnerv1alph
 	if err := p.cfg.Store.RememberTypes(ctx, typeNames(types)); err != nil {
 		return nil, p.storeError("remember the actor types", err)
 	}
-	if err := p.grant(ctx, r); err != nil {
+	if err := p.grant(r); err != nil {
 		return nil, p.storeError("grant the runner's lease", err)
 	}
 	p.mu.Lock()
@@ -146,32 +142,6 @@ func (p *Placer) Readmit(_ *link.Link, hello *runnerv1alpha1.Hello) *wire.Error 
 	return refusal
 }
 
-// Renew implements link.Host.
-func (p *Placer) Renew(l *link.Link, done func(time.Duration)) {
-	p.mu.Lock()
-	r := p.runners[l]
-	p.mu.Unlock()
-	if r == nil {
-		return
-	}
-	p.wg.Go(func() {
-		ctx, cancel := p.context()
-		defer cancel()
-		if err := p.grant(ctx, r); err != nil {
-			p.cfg.Logger.Warn("a runner's lease could not be renewed", "runner", r.ID, "error", err)
-			return
-		}
-		done(p.cfg.Lease)
-	})
-}
-
-// Offered implements link.Host: nothing is adopted.
-func (p *Placer) Offered(l *link.Link, actors []*runnerv1alpha1.HostedActor, _ bool) {
-	for _, a := range actors {
-		l.SendGeneral(&runnerv1alpha1.Adopted{Old: a.GetActor(), Error: wire.ActorFenced.New().Proto()})
-	}
-}
-
 // Joined implements link.Host: the runner takes actors from now on, and replaces an older link of its instance.
 func (p *Placer) Joined(l *link.Link) {
 	hello := l.Hello()
@@ -179,6 +149,9 @@ func (p *Placer) Joined(l *link.Link) {
 	p.mu.Lock()
 	r := p.runners[l]
 	r.ready = true
+	if hello.GetHosting() && l.Has(wire.FeatureAdopt) {
+		p.expectOffersLocked(r)
+	}
 	p.joined = true
 	for _, t := range r.types {
 		p.known[t.Name] = true
@@ -191,8 +164,7 @@ func (p *Placer) Joined(l *link.Link) {
 			replaced = append(replaced, o)
 		}
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.announceLocked()
 	p.mu.Unlock()
 	for _, o := range replaced {
 		o.Link.Close(wire.RunnerReplaced.New(), never)
@@ -201,13 +173,28 @@ func (p *Placer) Joined(l *link.Link) {
 		"instance", hello.GetInstance(), "version", hello.GetRunnerVersion(), "types", typeNames(r.types))
 }
 
-// Ending implements link.Host.
+// announceLocked wakes up those who look for a runner.
+func (p *Placer) announceLocked() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Ending implements link.Host: the runner takes no more actors, and its lease is revoked before they are given away.
+//
+// Where the store does not answer in time they are given away all the same. The session's outputs end with its link, the
+// generation fences its writes, and whoever takes an actor over does so in the store by one atomic step; what remains of the
+// lease only keeps other gateways away until it runs out [LEASE-5].
 func (p *Placer) Ending(l *link.Link) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if r := p.runners[l]; r != nil {
-		r.ready = false
+	r := p.runners[l]
+	if r == nil {
+		p.mu.Unlock()
+		return
 	}
+	r.ready = false
+	r.noOffersLocked()
+	p.mu.Unlock()
+	p.revoke(r)
 }
 
 // Gone implements link.Host.
@@ -216,15 +203,9 @@ func (p *Placer) Gone(l *link.Link) {
 	r := p.runners[l]
 	delete(p.runners, l)
 	p.mu.Unlock()
-	if r == nil {
-		return
+	if r != nil {
+		p.cfg.Logger.Info("runner left", "runner", r.ID, "peer", l.Peer())
 	}
-	ctx, cancel := p.context()
-	defer cancel()
-	if err := p.cfg.Store.Revoke(ctx, r.ID, r.session); err != nil {
-		p.cfg.Logger.Warn("the lease of a lost runner runs out by itself", "runner", r.ID, "error", err)
-	}
-	p.cfg.Logger.Info("runner left", "runner", r.ID, "peer", l.Peer())
 }
 
 // Find returns the best runner for the type, waiting for one until ctx ends [LIFE-5] [LINK-12].
@@ -273,7 +254,7 @@ func (p *Placer) Available(typ string) bool {
 func (p *Placer) bestLocked(typ string) *Runner {
 	var best *Runner
 	for _, r := range p.runners {
-		if !r.ready || r.types[typ] == nil {
+		if !r.ready || r.settling || r.types[typ] == nil {
 			continue
 		}
 		if best == nil || r.version > best.version || r.version == best.version && len(r.guests) < len(best.guests) {
@@ -303,13 +284,15 @@ func (p *Placer) Acquire(ctx context.Context, rec store.Record, r *Runner) (stor
 		return store.Acquired{}, refusal
 	}
 	t := r.types[rec.Address.Type]
-	a := store.Acquire{
+	return p.acquire(ctx, store.Acquire{
 		ID: rec.ID, Runner: r.ID, Preload: t.Preload, PreloadBytes: preloadBytes, Durability: t.Durability,
-	}
-	_, _ = rand.Read(a.Nonce[:])
+	})
+}
+
+func (p *Placer) acquire(ctx context.Context, a store.Acquire) (store.Acquired, *wire.Error) {
 	acquired, err := p.cfg.Store.Acquire(ctx, a)
 	if err != nil {
-		return store.Acquired{}, p.storeError("acquire actor "+rec.ID, err)
+		return store.Acquired{}, p.storeError("acquire actor "+a.ID, err)
 	}
 	return acquired, nil
 }
@@ -317,8 +300,13 @@ func (p *Placer) Acquire(ctx context.Context, rec store.Record, r *Runner) (stor
 // preloadBytes bounds the KV entries that come with StartActor.
 const preloadBytes = 256 << 10
 
+// Owned tells whether the actor's last owner was a runner of this gateway.
+func (p *Placer) Owned(rec store.Record) bool {
+	return strings.HasPrefix(rec.Runner, p.cfg.Gateway+"/")
+}
+
 func (p *Placer) ownedElsewhere(ctx context.Context, rec store.Record) *wire.Error {
-	if rec.Runner == "" || strings.HasPrefix(rec.Runner, p.cfg.Gateway+"/") {
+	if rec.Runner == "" || p.Owned(rec) {
 		return nil
 	}
 	lease, err := p.cfg.Store.Lease(ctx, rec.Runner)
@@ -332,39 +320,4 @@ func (p *Placer) ownedElsewhere(ctx context.Context, rec store.Record) *wire.Err
 			lease.Until.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// renew keeps the leases of all runners alive until Close.
-func (p *Placer) renew() {
-	ticker := time.NewTicker(p.cfg.Lease / 5)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.done:
-			return
-		case <-ticker.C:
-		}
-		p.mu.Lock()
-		runners := slices.Collect(maps.Values(p.runners))
-		p.mu.Unlock()
-		for _, r := range runners {
-			ctx, cancel := p.context()
-			if err := p.grant(ctx, r); err != nil {
-				p.cfg.Logger.Warn("a runner's lease could not be renewed", "runner", r.ID, "error", err)
-			}
-			cancel()
-		}
-	}
-}
-
-func (p *Placer) grant(ctx context.Context, r *Runner) error {
-	_, err := p.cfg.Store.Grant(ctx, store.Lease{ID: r.ID, Kind: store.RunnerLease, Session: r.session}, p.cfg.Lease)
-	return err
-}
-
-// storeWait bounds a store operation that nobody's deadline covers.
-const storeWait = 5 * time.Second
-
-func (p *Placer) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), storeWait)
 }

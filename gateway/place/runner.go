@@ -24,9 +24,12 @@ type Runner struct {
 	types   map[string]*ActorType
 	version uint64
 
+	lease lease
+
 	// Guarded by Placer.mu.
-	ready  bool // takes new actors
+	ready  bool // may be given actors
 	guests map[Guest]struct{}
+	offers
 }
 
 // ActorType is what a runner said of a type that it hosts.

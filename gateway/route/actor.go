@@ -1,12 +1,14 @@
 package route
 
 import (
+	"context"
 	"sync"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -44,13 +46,16 @@ type phase uint8
 
 const (
 	idle     phase = iota // not hosted
-	starting              // from the first visitor to ActorReady
+	starting              // from the first visitor to ActorReady, or from an offer to Adopted
 	awake                 // takes calls
 	stopping              // from StopActor to ActorStopped
+	closing               // its runner is heard no more, a commit is with the store
 )
 
 // String is the phase as the API shows it.
-func (p phase) String() string { return [...]string{"sleeping", "starting", "running", "stopping"}[p] }
+func (p phase) String() string {
+	return [...]string{"sleeping", "starting", "running", "stopping", "stopping"}[p]
+}
 
 // Actor is the entry of one actor.
 type Actor struct {
@@ -68,12 +73,19 @@ type Actor struct {
 	connections map[string]*Connection // accepted, by connection id
 	audience    fanout.Audience
 	gone        map[string]*Connection // by id: their onDisconnect is owed and nobody hosts the actor [CONN-7]; nil values: only the id is known
-	destroyers  []*Ensure              // wait for the end that is under way
+	destroyers  []visitor              // wait for the end that is under way
 
-	alarm     *time.Timer // of the earliest deadline
-	alarmAt   time.Time
-	failures  int         // starts or lives that ended badly in a row
-	restartAt *time.Timer // a start for the connections' sake is due
+	search context.CancelFunc // ends a start that has not acquired the actor yet; nil: there is none
+	offer  *offer             // a runner has the actor in memory and waits for its turn [LINK-19]
+
+	alarm   *time.Timer // of the earliest deadline
+	alarmAt time.Time
+
+	failures   failures
+	missed     int         // starts in a row that came to nothing without the actor's fault
+	idling     *time.Timer // what comes next while the entry is idle
+	restart    bool        // a start that nobody waits for is due
+	remembered bool        // only its failures keep the entry
 }
 
 // admit takes a visitor in. false: the entry is gone, look again.
@@ -84,6 +96,12 @@ func (a *Actor) admit(v visitor) bool {
 		return false
 	}
 	v.arrive(a)
+	if _, isOpen := v.(*Connection); isOpen && a.attached() >= a.router.cfg.Limits.MaxConnectionsPerActor {
+		a.router.cfg.Stats.Limit(stats.MaxConnectionsPerActor)
+		v.fail(wire.ActorTooManyConnections.New())
+		a.settleLocked(false)
+		return true
+	}
 	a.admitLocked(v)
 	return true
 }
@@ -93,14 +111,21 @@ func (a *Actor) admitLocked(v visitor) {
 		a.deliverLocked(v)
 		return
 	}
+	if a.phase == idle {
+		if e := a.crashLoop(); e != nil {
+			v.fail(e)
+			return
+		}
+	}
 	if len(a.waiting) >= a.router.cfg.Limits.MaxCallsPerActor {
+		a.router.cfg.Stats.Limit(stats.MaxCallsPerActor)
 		v.fail(wire.ActorOverloaded.New())
 		return
 	}
 	a.waiting = append(a.waiting, v)
 	a.expireBy(v.request().Deadline)
 	if a.phase == idle {
-		a.startLocked()
+		a.startSoonLocked()
 	}
 }
 
@@ -145,52 +170,50 @@ func (a *Actor) withdraw(v visitor) bool {
 }
 
 // settleLocked decides what comes after an incarnation or a start has ended: start again for who waits, for the
-// connections' sake if restart says so [LIFE-8], or for an owed onDisconnect; otherwise the entry is needed no longer.
+// connections' sake if restart says so [LIFE-8], or for an owed onDisconnect; otherwise the entry is needed no longer. A
+// runner that still has the actor comes first.
 func (a *Actor) settleLocked(restart bool) {
+	if a.phase != idle || a.removed {
+		return
+	}
+	if a.offer != nil {
+		a.adoptLocked()
+		return
+	}
+	if len(a.waiting) > 0 {
+		e := a.crashLoop()
+		if e == nil {
+			a.startSoonLocked()
+			return
+		}
+		a.failWaiting(e)
+	}
 	switch {
-	case a.phase != idle:
-	case len(a.waiting) > 0:
-		a.startLocked()
 	case len(a.gone) > 0, restart && len(a.connections) > 0:
 		a.startLaterLocked()
-	case len(a.connections) == 0:
+	case len(a.connections) == 0 && !a.rememberLocked():
 		a.removed = true
-		a.stopTimers()
+		a.stirLocked()
+		if a.alarm != nil {
+			a.alarm.Stop()
+		}
 		a.router.forget(a)
 	}
 }
 
-func (a *Actor) stopTimers() {
-	if a.alarm != nil {
-		a.alarm.Stop()
+// attached is how many connections count for the actor's limit: accepted, waiting or being opened, and those whose
+// onDisconnect is owed [LIMIT-3].
+func (a *Actor) attached() int {
+	n := len(a.connections) + len(a.gone)
+	if a.inc != nil {
+		n += len(a.inc.opens) + len(a.inc.owed)
 	}
-	if a.restartAt != nil {
-		a.restartAt.Stop()
-	}
-}
-
-// The pause before a start that nobody waits for: none after the first failure, then doubling.
-const (
-	restartMin = 100 * time.Millisecond
-	restartMax = 10 * time.Second
-)
-
-func (a *Actor) startLaterLocked() {
-	if a.failures <= 1 {
-		a.startLocked()
-		return
-	}
-	pause := min(restartMin<<min(a.failures-2, 10), restartMax)
-	if a.restartAt != nil {
-		a.restartAt.Stop()
-	}
-	a.restartAt = time.AfterFunc(pause, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.phase == idle && !a.removed && (len(a.connections) > 0 || len(a.gone) > 0) {
-			a.startLocked()
+	for _, v := range a.waiting {
+		if _, isOpen := v.(*Connection); isOpen {
+			n++
 		}
-	})
+	}
+	return n
 }
 
 // expireBy makes sure that the alarm rings at t or earlier.
@@ -212,9 +235,20 @@ func (a *Actor) expire() {
 	defer a.mu.Unlock()
 	a.alarmAt = time.Time{}
 	now := time.Now()
-	next := time.Time{}
-	keep := a.waiting[:0]
-	for _, v := range a.waiting {
+	late := wire.ActionTimedOut.New()
+	next := earlier(expireVisitors(&a.waiting, now, late.With(wire.RanNo)), expireVisitors(&a.destroyers, now, late))
+	if a.inc != nil {
+		next = earlier(next, a.inc.expire(now))
+	}
+	if !next.IsZero() {
+		a.expireBy(next)
+	}
+}
+
+// expireVisitors ends those who have waited too long and returns the next deadline.
+func expireVisitors(list *[]visitor, now time.Time, late *wire.Error) (next time.Time) {
+	keep := (*list)[:0]
+	for _, v := range *list {
 		if c, ok := v.(*Connection); ok {
 			next = earlier(next, c.expireHeld(now))
 		}
@@ -223,16 +257,11 @@ func (a *Actor) expire() {
 			next = earlier(next, at)
 			continue
 		}
-		v.fail(wire.ActionTimedOut.New().With(wire.RanNo))
+		v.fail(late)
 	}
-	clear(a.waiting[len(keep):])
-	a.waiting = keep
-	if a.inc != nil {
-		next = earlier(next, a.inc.expire(now))
-	}
-	if !next.IsZero() {
-		a.expireBy(next)
-	}
+	clear((*list)[len(keep):])
+	*list = keep
+	return next
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -1,9 +1,12 @@
 package route
 
 import (
+	"bytes"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -37,7 +40,8 @@ type Call struct {
 	// Guarded by the actor's lock.
 	id       uint64 // in the runner's session, while it is there
 	attempt  uint32
-	unsent   bool // the link had ended before the call could be queued
+	unsent   bool // the link has ended, and no byte of the call was written
+	canceled bool // nobody waits for it, as the runner was told
 	answered bool // the caller has its answer; the runner's may still be to come
 
 	at atomic.Pointer[Actor] // where the call went; nil while its actor is being looked up
@@ -74,6 +78,7 @@ func (r *Router) Call(c *Call) {
 // holdCall keeps a call until its connection is accepted: the runner may rely on that [CALL-8].
 func (a *Actor) holdCall(c *Call) {
 	if len(c.Connection.held) >= a.router.cfg.Limits.MaxCallsPerActor {
+		a.router.cfg.Stats.Limit(stats.MaxCallsPerActor)
 		c.fail(wire.ActorOverloaded.New())
 		return
 	}
@@ -94,6 +99,12 @@ func (r *Router) Cancel(c *Call, reason runnerv1alpha1.CancelReason) {
 	case a.withdraw(c), c.Connection != nil && c.Connection.release(c):
 		c.reply(Result{Error: wire.ActionCanceled.New().With(wire.RanNo)})
 	case a.inc != nil && a.inc.calls[c.id] == c:
+		c.canceled = true
+		if c.unsent {
+			delete(a.inc.calls, c.id)
+			c.fail(wire.ActionCanceled.New().With(wire.RanNo))
+			return
+		}
 		a.inc.cancel(c.id, reason)
 	}
 }
@@ -117,7 +128,7 @@ func (c *Call) reply(r Result) {
 func (c *Call) deliver(a *Actor) {
 	inc := a.inc
 	switch {
-	case len(inc.calls)+len(inc.opens) >= inc.maxCalls:
+	case inc.full():
 		c.fail(wire.ActorOverloaded.New())
 		return
 	case inc.runner.Link.Full():
@@ -143,6 +154,15 @@ func (c *Call) deliver(a *Actor) {
 	c.unsent = !inc.runner.Link.Send(inc.binding, &m)
 }
 
+// full tells whether the actor has all the calls and opens that it may have at once [CALL-6].
+func (inc *incarnation) full() bool {
+	if len(inc.calls)+len(inc.opens) < inc.maxCalls {
+		return false
+	}
+	inc.actor.router.cfg.Stats.Limit(stats.MaxCallsPerActor)
+	return true
+}
+
 // result is the runner's answer to a call [CALL-1].
 func (inc *incarnation) result(m *wire.CallResult) {
 	if open := inc.opens[m.ID]; open != nil {
@@ -163,6 +183,7 @@ func (inc *incarnation) result(m *wire.CallResult) {
 	case m.Error != nil:
 		c.fail(inc.accept(m.Error))
 	case len(m.Output) > inc.actor.router.cfg.Limits.MaxOutput:
+		inc.actor.router.cfg.Stats.Limit(stats.MaxOutput)
 		c.fail(wire.ActionResultTooLarge.Newf("The result has %d bytes, at most %d are allowed.",
 			len(m.Output), inc.actor.router.cfg.Limits.MaxOutput))
 	default:
@@ -172,55 +193,100 @@ func (inc *incarnation) result(m *wire.CallResult) {
 
 // again gives a call that did not run to the actor's next life, or to this one [CALL-7].
 func (inc *incarnation) again(c *Call, e *wire.Error) {
-	c.attempt++
-	if c.attempt >= maxAttempts {
-		if e == nil {
-			e = wire.ActorStopping.New()
-		}
-		c.fail(inc.accept(e))
-		return
+	if e == nil {
+		e = wire.ActorStopping.New()
 	}
-	inc.actor.admitLocked(c)
+	if c.mayRunAgain(inc.accept(e)) {
+		inc.actor.admitLocked(c)
+	}
 }
 
-// accept is what a runner's error is passed on as [ERR-2].
+// mayRunAgain tells whether a call that did not run is for another runner; e is what it ends with after too many.
+func (c *Call) mayRunAgain(e *wire.Error) bool {
+	switch c.attempt++; {
+	case c.canceled:
+		c.fail(wire.ActionCanceled.New().With(wire.RanNo)) // [CALL-5]
+	case c.attempt >= maxAttempts:
+		c.fail(e)
+	default:
+		return true
+	}
+	return false
+}
+
+// maxMessage bounds the text of an error.
+const maxMessage = 4 << 10
+
+// accept is what a runner's error is passed on as [ERR-2]. It is the receiver's to keep.
 func (inc *incarnation) accept(e *wire.Error) *wire.Error {
 	r := inc.actor.router
 	accepted, ok := e.Accept(wire.FromRunner)
 	if !ok {
 		r.cfg.Stats.ErrorsReplaced.Inc()
-		r.cfg.Logger.Warn("a runner sent an error code that it may not send", "actor", inc.id, "code", e.Name(), "message", e.Message)
+		r.cfg.Logger.Warn("a runner sent an error code that it may not send", "actor", inc.id, "code", e.Name(), "message", trimmed(e.Message, maxMessage))
 	}
-	if len(accepted.Metadata) > r.cfg.Limits.MaxErrorMetadata {
-		trimmed := *accepted
-		trimmed.Metadata = nil
-		return &trimmed
+	own := *accepted
+	own.Message, own.Metadata = trimmed(own.Message, maxMessage), bytes.Clone(own.Metadata)
+	if len(own.Metadata) > r.cfg.Limits.MaxErrorMetadata {
+		r.cfg.Stats.Limit(stats.MaxErrorMetadata)
+		own.Metadata = nil
 	}
-	return accepted
+	return &own
 }
 
-// expire ends the calls and opens of the incarnation that are past their deadline and returns the next one.
+// trimmed is a text without what exceeds its bound.
+func trimmed(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "")
+}
+
+// expire ends the calls and opens of the incarnation that are past their deadline and returns when it is to be asked again.
+// One that the runner leaves unanswered a stop grace longer ends the incarnation [LIFE-12].
 func (inc *incarnation) expire(now time.Time) (next time.Time) {
+	hung := false
+	late := func(deadline time.Time) {
+		if end := deadline.Add(inc.actor.router.cfg.Timeouts.Stop); now.Before(end) {
+			next = earlier(next, end)
+		} else {
+			hung = true
+		}
+	}
 	for id, c := range inc.calls {
 		switch {
 		case c.answered:
+			late(c.Deadline)
 		case now.Before(c.Deadline):
 			next = earlier(next, c.Deadline)
+		case c.unsent:
+			c.fail(wire.ActionTimedOut.New().With(wire.RanNo))
 		default:
 			c.fail(wire.ActionTimedOut.New())
 			inc.cancel(id, runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE)
+			late(c.Deadline)
 		}
 	}
 	for id, c := range inc.opens {
 		next = earlier(next, c.expireHeld(now))
 		switch {
 		case c.phase == connClosed:
+			late(c.Deadline)
 		case now.Before(c.Deadline):
 			next = earlier(next, c.Deadline)
 		default:
 			c.end(wire.ActionTimedOut.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
 			inc.cancel(id, runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE)
+			late(c.Deadline)
 		}
 	}
-	return next
+	switch {
+	case !hung:
+		return next
+	case inc.ending != nil, inc.atStore(): // the answer may be in the gate
+		return earlier(next, now.Add(inc.actor.router.cfg.Timeouts.Stop))
+	}
+	inc.actor.router.cfg.Stats.Hung.Inc()
+	inc.fence(wire.ActorCrashed.Newf("A call or an open was not answered for %v after its deadline.", inc.actor.router.cfg.Timeouts.Stop))
+	return time.Time{}
 }

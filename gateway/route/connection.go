@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -45,6 +46,7 @@ type Connection struct {
 	recorded bool // its id is in the actor's record: onDisconnect is owed [CONN-7]
 	events   map[string]struct{}
 	early    []*fanout.Event // came before the accept left the gate [CONN-1]
+	earlier  int             // their bytes
 	held     []*Call         // wait for the accept [CALL-8]
 }
 
@@ -56,8 +58,11 @@ const (
 	connClosed
 )
 
-// maxEarly bounds the events that an actor sends to a connection while it accepts it.
-const maxEarly = 1024
+// The bounds of what an actor sends to a connection while it accepts it.
+const (
+	maxEarly      = 1024
+	maxEarlyBytes = 1 << 20
+)
 
 // Open attaches a client. Its Client hears the outcome.
 func (r *Router) Open(c *Connection) {
@@ -77,6 +82,7 @@ func (r *Router) Open(c *Connection) {
 // checkEvent refuses an event that the type is known not to have [CONN-9].
 func (r *Router) checkEvent(typ, event string) *wire.Error {
 	if event == "" || len(event) > r.cfg.Limits.MaxEventName {
+		r.cfg.Stats.Limit(stats.MaxEventName)
 		return wire.RequestInvalid.Newf("An event name has 1 to %d bytes.", r.cfg.Limits.MaxEventName)
 	}
 	if t := r.cfg.Placer.Type(typ); t != nil && t.Events != nil && !t.Events[event] {
@@ -108,7 +114,7 @@ func (c *Connection) end(e *wire.Error, reconnect commonv1alpha1.Reconnect) {
 		return
 	}
 	c.phase = connClosed
-	c.early = nil
+	c.early, c.earlier = nil, 0
 	for _, call := range c.takeHeld() {
 		call.fail(wire.ConnectionClosed.New().With(wire.RanNo))
 	}
@@ -156,7 +162,7 @@ func (c *Connection) deliver(a *Actor) {
 	case !inc.runner.Link.Has(wire.FeatureConnections):
 		c.fail(wire.RequestUnsupported.Newf("The runner of the actor type %q takes no connections.", a.address.Type))
 		return
-	case len(inc.calls)+len(inc.opens) >= inc.maxCalls:
+	case inc.full():
 		c.fail(wire.ActorOverloaded.New())
 		return
 	}
@@ -237,7 +243,7 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 		for _, e := range c.early {
 			c.Client.Event(c, e)
 		}
-		c.early = nil
+		c.early, c.earlier = nil, 0
 		for _, call := range c.takeHeld() {
 			a.admitLocked(call)
 		}
@@ -245,17 +251,23 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 }
 
 // forgetState drops what an incarnation said of a connection that it did not accept [CONN-8].
-func (c *Connection) forgetState() { c.state, c.hasState, c.recorded, c.early = nil, false, false, nil }
+func (c *Connection) forgetState() {
+	c.state, c.hasState, c.recorded = nil, false, false
+	c.early, c.earlier = nil, 0
+}
 
-// Deliver implements fanout.Member.
+// Deliver implements fanout.Member. A connection that is told more than it may before its accept is not opened.
 func (c *Connection) Deliver(e *fanout.Event) {
 	switch c.phase {
 	case connOpen:
 		c.Client.Event(c, e)
 	case connOpening:
-		if len(c.early) < maxEarly {
-			c.early = append(c.early, e.Clone())
+		c.earlier += len(e.Name) + len(e.Args)
+		if len(c.early) == maxEarly || c.earlier > maxEarlyBytes {
+			c.fail(wire.ActorOverloaded.Newf("The actor sent too much before it accepted the connection."))
+			return
 		}
+		c.early = append(c.early, e.Clone())
 	case connClosed:
 	}
 }
@@ -334,6 +346,7 @@ func (c *Connection) Subscribe(r *Router, events []string, done func(*wire.Error
 			}
 		}
 		if len(c.events)+len(events) > r.cfg.Limits.MaxSubscriptions {
+			r.cfg.Stats.Limit(stats.MaxSubscriptions)
 			return wire.RequestTooLarge.Newf("A connection has at most %d subscriptions.", r.cfg.Limits.MaxSubscriptions)
 		}
 		for _, event := range events {

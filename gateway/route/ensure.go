@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
@@ -14,6 +15,10 @@ import (
 type Info struct {
 	store.Record
 	State string // "sleeping", "starting", "running", "stopping"
+
+	Failures    int         // in a row [LIFE-11]
+	Cause       *wire.Error // of the last of them
+	NextStartAt time.Time   // not started again before
 }
 
 // Ensure is a visitor without message: it wants the actor created and started, or destroyed.
@@ -36,6 +41,7 @@ func (e *Ensure) arrive(*Actor) {}
 func (e *Ensure) deliver(a *Actor) {
 	if e.destroy {
 		a.destroyers = append(a.destroyers, e)
+		a.expireBy(e.Deadline)
 		a.stopLocked(runnerv1alpha1.StopReason_STOP_REASON_DESTROY, a.router.cfg.Timeouts.Stop)
 		return
 	}
@@ -93,6 +99,9 @@ func (r *Router) info(rec store.Record) Info {
 		info.State = a.phase.String()
 		if a.inc != nil {
 			info.Version = max(info.Version, a.inc.version)
+		}
+		if a.inc == nil || !a.inc.healthy() {
+			info.Failures, info.Cause, info.NextStartAt = a.failures.count, a.failures.cause, a.failures.next
 		}
 		a.mu.Unlock()
 	}

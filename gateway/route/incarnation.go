@@ -1,9 +1,8 @@
 package route
 
 import (
-	"crypto/sha256"
-	"errors"
-	"fmt"
+	"bytes"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -30,8 +29,10 @@ type incarnation struct {
 
 	version     uint64 // acknowledged
 	gate        gate.Gate[any]
+	held        uint64  // cost of the events in the gate [LINK-18]
 	commit      *commit // unanswered
-	frozen      bool    // its outcome is unknown [COMMIT-4]
+	repeat      *repeat // of an adopted actor [LEASE-4]
+	frozen      bool    // the commit's outcome is unknown [COMMIT-4]
 	destroyed   bool    // the store has applied a commit with destroy
 	calls       map[uint64]*Call
 	opens       map[uint64]*Connection
@@ -40,16 +41,8 @@ type incarnation struct {
 	reads       int                    // KV reads under way
 	readyAt     time.Time
 	leaving     bool        // it goes because its runner does
-	clock       *time.Timer // of the start, later of the stop
-}
-
-// commit is a flush group's commit as the runner sent it.
-type commit struct {
-	version uint64
-	id      [16]byte
-	changes []byte // one encoded Changes
-	retries int
-	decoded *runnerv1alpha1.Changes
+	ending      *ending     // set: the runner is heard no more; the rest waits for the commit's outcome
+	clock       *time.Timer // of the start, later of the stop; nil: none
 }
 
 func newIncarnation(a *Actor, r *place.Runner, acquired store.Acquired) *incarnation {
@@ -66,43 +59,77 @@ func newIncarnation(a *Actor, r *place.Runner, acquired store.Acquired) *incarna
 	}
 }
 
-func (inc *incarnation) send(m proto.Message) { inc.runner.Link.SendGenerated(inc.binding, m) }
+// bind ties the incarnation to its runner and makes it the actor's. false: the runner has left.
+func (inc *incarnation) bind() bool {
+	a := inc.actor
+	if !a.router.cfg.Placer.Enter(inc.runner, inc) {
+		return false
+	}
+	if inc.binding = inc.runner.Link.Bind(inc); inc.binding == nil {
+		a.router.cfg.Placer.Exit(inc.runner, inc)
+		return false
+	}
+	a.inc, a.missed = inc, 0
+	a.router.lives(1)
+	return true
+}
+
+// push queues a frame for the runner, unless it is heard no more. false: its link has ended.
+func (inc *incarnation) push(m wire.Message) bool {
+	return inc.ending != nil || inc.runner.Link.Send(inc.binding, m)
+}
+
+func (inc *incarnation) send(m proto.Message) { inc.push(wire.Runner(m)) }
 
 func (inc *incarnation) cancel(call uint64, reason runnerv1alpha1.CancelReason) {
 	inc.send(&runnerv1alpha1.CancelCall{Actor: inc.binding.Ref, Id: call, Reason: reason})
 }
 
 // Receive implements link.Actor: frames take effect at once, or wait behind the open commit [GATE-1].
-func (inc *incarnation) Receive(msg any) {
+func (inc *incarnation) Receive(msg any) (kept bool) {
 	inc.actor.mu.Lock()
 	defer inc.actor.mu.Unlock()
-	if inc.actor.inc != inc {
-		return
+	if inc.actor.inc != inc || inc.ending != nil {
+		return false
 	}
 	if m, ok := msg.(*wire.Commit); ok {
 		inc.openCommit(m)
-		return
+		return false
 	}
 	if inc.gate.Passes() {
 		inc.effect(msg)
-		return
+		return false
 	}
-	kept, size, output := keep(msg)
-	if err := inc.gate.Hold(kept, size, output, inc.gateLimits()); err != nil {
-		inc.violation(err.Error())
-		return
+	frame, size := keep(msg)
+	output := isOutput(frame)
+	if err := inc.gate.Hold(frame, size, output, inc.gateLimits()); err != nil {
+		inc.tooMuch(err)
+		return false
 	}
-	if output && inc.gate.Complete() && inc.commit.decoded == nil {
+	if m, ok := frame.(*wire.Emit); ok {
+		inc.held += m.Cost()
+		kept = true
+	}
+	if output && inc.gate.Complete() && !inc.atStore() {
 		inc.submit()
 	}
+	return kept
 }
 
 // Malformed implements link.Actor.
 func (inc *incarnation) Malformed(err error) {
 	inc.actor.mu.Lock()
 	defer inc.actor.mu.Unlock()
-	if inc.actor.inc == inc {
+	if inc.actor.inc == inc && inc.ending == nil {
 		inc.violation(err.Error())
+	}
+}
+
+// refund gives the credit of events that have left the gate back to the link [LINK-18].
+func (inc *incarnation) refund() {
+	if inc.held > 0 {
+		inc.runner.Link.Release(inc.binding, inc.held)
+		inc.held = 0
 	}
 }
 
@@ -111,198 +138,34 @@ func (inc *incarnation) gateLimits() gate.Limits {
 	return gate.Limits{GroupOutputs: l.MaxGroupOutputs, GroupBytes: l.MaxGroupBytes, HeldBytes: l.MaxHeldBytes}
 }
 
-// keep copies what is only valid during Receive, and tells how much it holds and whether it is an output [GATE-1].
-func keep(msg any) (kept any, size int, output bool) {
+// isOutput tells whether a frame is one of those that belong to a flush group [GATE-1].
+func isOutput(msg any) bool {
+	switch msg.(type) {
+	case *wire.CallResult, *wire.Emit, *runnerv1alpha1.ConnectionClose, *runnerv1alpha1.ConnectionState:
+		return true
+	}
+	return false
+}
+
+// keep copies what is only valid during Receive, and tells how much it holds.
+func keep(msg any) (kept any, size int) {
 	switch m := msg.(type) {
 	case *wire.CallResult:
 		c := *m
-		c.Output = append([]byte(nil), m.Output...)
-		return &c, m.Size(), true
+		c.Output = bytes.Clone(m.Output)
+		if m.Error != nil {
+			e := *m.Error
+			e.Metadata = bytes.Clone(e.Metadata)
+			c.Error = &e
+		}
+		return &c, m.Size()
 	case *wire.Emit:
 		c := *m
-		c.Event, c.Args = append([]byte(nil), m.Event...), append([]byte(nil), m.Args...)
-		return &c, m.Size(), true
-	case *runnerv1alpha1.ConnectionClose, *runnerv1alpha1.ConnectionState:
-		return m, proto.Size(m.(proto.Message)), true
+		c.Event, c.Args = bytes.Clone(m.Event), bytes.Clone(m.Args)
+		c.To, c.Except = slices.Clone(m.To), slices.Clone(m.Except)
+		return &c, m.Size()
 	case proto.Message:
-		return m, proto.Size(m), false
+		return m, proto.Size(m)
 	}
-	return msg, 0, false
-}
-
-// openCommit begins a flush group [GATE-2].
-func (inc *incarnation) openCommit(m *wire.Commit) {
-	if m.Version != inc.version+1 {
-		inc.violation(fmt.Sprintf("commit %d after %d", m.Version, inc.version))
-		return
-	}
-	if limit := inc.actor.router.cfg.Limits.MaxCommit; len(m.Changes) > limit {
-		inc.refuse(wire.StateTooLarge.Newf("The commit has %d bytes, at most %d are allowed.", len(m.Changes), limit))
-		return
-	}
-	if err := inc.gate.Open(int(m.Outputs), len(m.Changes), inc.gateLimits()); err != nil {
-		inc.violation(err.Error())
-		return
-	}
-	sum := sha256.Sum256(m.Changes)
-	inc.commit = &commit{version: m.Version, id: [16]byte(sum[:16]), changes: append([]byte(nil), m.Changes...)}
-	if inc.gate.Complete() {
-		inc.submit()
-	}
-}
-
-// submit gives the complete group's commit to the store. The answer comes by committed.
-func (inc *incarnation) submit() {
-	c := inc.commit
-	changes, err := wire.DecodeChanges(c.changes)
-	if err != nil {
-		inc.violation(err.Error())
-		return
-	}
-	c.decoded = changes
-	if e := inc.checkChanges(changes); e != nil {
-		inc.refuse(e)
-		return
-	}
-	if inc.class == store.Volatile {
-		inc.committedLocked(nil) // nothing is written [CLASS-1]
-		return
-	}
-	inc.write()
-}
-
-func (inc *incarnation) write() {
-	version := inc.commit.version
-	inc.actor.router.cfg.Store.Commit(inc.storeCommit(), func(err error) {
-		inc.actor.mu.Lock()
-		defer inc.actor.mu.Unlock()
-		if inc.actor.inc == inc && inc.commit != nil && inc.commit.version == version {
-			inc.committedLocked(err)
-		}
-	})
-}
-
-// committedLocked is the store's answer: the group's outputs leave, or never will [GATE-1] [COMMIT-4] [COMMIT-5].
-func (inc *incarnation) committedLocked(err error) {
-	s := inc.actor.router.cfg.Stats
-	switch e := refusal(err); {
-	case err == nil:
-		s.Commits.Inc()
-		inc.acknowledged()
-	case e != nil:
-		inc.refuse(e)
-	default:
-		s.CommitsUnknown.Inc()
-		inc.retry(err)
-	}
-}
-
-func (inc *incarnation) acknowledged() {
-	c := inc.commit
-	inc.commit, inc.frozen = nil, false
-	inc.version = c.version
-	inc.destroyed = c.decoded.GetDestroy() && inc.class != store.Volatile
-	inc.record(c.decoded)
-	inc.runner.Link.Send(inc.binding, &wire.CommitResult{Actor: inc.binding.Ref, Version: c.version})
-	for _, frame := range inc.gate.Release() {
-		if inc.actor.inc != inc {
-			return
-		}
-		inc.effect(frame)
-	}
-}
-
-// record notes whose onDisconnect is owed from now on, and whose has run [CONN-7].
-func (inc *incarnation) record(changes *runnerv1alpha1.Changes) {
-	if len(changes.GetConnectionsAdded())+len(changes.GetConnectionsRemoved()) == 0 {
-		return
-	}
-	recorded := map[string]bool{}
-	for _, id := range changes.GetConnectionsAdded() {
-		recorded[id] = true
-	}
-	for _, id := range changes.GetConnectionsRemoved() {
-		recorded[id] = false
-		delete(inc.owed, id)
-	}
-	for _, c := range inc.connections {
-		if is, named := recorded[c.ID]; named {
-			c.recorded = is
-		}
-	}
-}
-
-// owe remembers a connection that has left until its onDisconnect is committed.
-func (inc *incarnation) owe(id string, c *Connection) {
-	if inc.owed == nil {
-		inc.owed = map[string]*Connection{}
-	}
-	inc.owed[id] = c
-}
-
-// refusal is what callers are told of a definite refusal; nil if the outcome is unknown [COMMIT-4].
-func refusal(err error) *wire.Error {
-	switch {
-	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale),
-		errors.Is(err, store.ErrGap), errors.Is(err, store.ErrNotFound):
-		return wire.ActorFenced.New()
-	case errors.Is(err, store.ErrQuota):
-		return wire.KVQuotaExceeded.New()
-	case errors.Is(err, store.ErrTooLarge):
-		return wire.StateTooLarge.New()
-	case errors.Is(err, store.ErrInvalid):
-		return wire.StoreRefused.New()
-	}
-	return nil
-}
-
-// The pause before a commit of unknown outcome is sent again, doubling.
-const (
-	retryMin = 20 * time.Millisecond
-	retryMax = time.Second
-)
-
-// retry sends the same commit again until the store answers definitely; meanwhile the actor is frozen [COMMIT-4].
-func (inc *incarnation) retry(err error) {
-	c := inc.commit
-	if !inc.frozen {
-		inc.actor.router.cfg.Logger.Error("a commit's outcome is unknown; it is sent again until the store answers",
-			"actor", inc.id, "version", c.version, "error", err)
-	}
-	inc.frozen = true
-	pause := min(retryMin<<min(c.retries, 10), retryMax)
-	c.retries++
-	time.AfterFunc(pause, func() {
-		inc.actor.mu.Lock()
-		defer inc.actor.mu.Unlock()
-		if inc.actor.inc == inc && inc.commit == c {
-			inc.write()
-		}
-	})
-}
-
-// refuse ends the incarnation: nothing it sent since its last acknowledged commit leaves [COMMIT-5].
-func (inc *incarnation) refuse(e *wire.Error) {
-	r := inc.actor.router
-	r.cfg.Stats.CommitsRefused.Inc()
-	r.cfg.Logger.Warn("a commit was refused", "actor", inc.id, "generation", inc.generation, "version", inc.version+1, "code", e.Name())
-	inc.runner.Link.Send(inc.binding, &wire.CommitResult{Actor: inc.binding.Ref, Version: inc.version + 1, Error: e})
-	inc.fence(e)
-}
-
-// violation ends the incarnation of a runner that broke the protocol [LINK-9].
-func (inc *incarnation) violation(what string) {
-	r := inc.actor.router
-	r.cfg.Stats.InvalidReports.Inc()
-	r.cfg.Logger.Error("a runner broke the protocol; its actor is fenced", "actor", inc.id, "runner", inc.runner.ID, "what", what)
-	inc.fence(wire.RunnerInvalidReport.Newf("The runner broke the protocol: %s.", what))
-}
-
-// fence stops the incarnation without hook or commit and tells everybody under way why.
-func (inc *incarnation) fence(e *wire.Error) {
-	a := inc.actor
-	inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: runnerv1alpha1.StopReason_STOP_REASON_FENCED})
-	inc.finish(e)
-	inc.failed()
-	a.settleLocked(true)
+	return msg, 0
 }

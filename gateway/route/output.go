@@ -1,11 +1,12 @@
 package route
 
 import (
-	"slices"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -31,10 +32,19 @@ func (inc *incarnation) effect(msg any) {
 	case *runnerv1alpha1.ActorIntent:
 		inc.intent(m.GetIntent())
 	case *runnerv1alpha1.Fence:
-		inc.send(&runnerv1alpha1.FenceReached{Nonce: m.GetNonce(), Actor: m.GetActor()})
+		inc.fenceReached(m)
 	case proto.Message:
 		inc.violation("an unexpected " + string(m.ProtoReflect().Descriptor().Name()))
 	}
+}
+
+// fenceReached answers a Fence, unless the runner asks and does not read.
+func (inc *incarnation) fenceReached(m *runnerv1alpha1.Fence) {
+	if inc.runner.Link.Full() {
+		inc.violation("fences while it does not read")
+		return
+	}
+	inc.send(&runnerv1alpha1.FenceReached{Nonce: m.GetNonce(), Actor: m.GetActor()})
 }
 
 func (inc *incarnation) ready() {
@@ -47,37 +57,69 @@ func (inc *incarnation) ready() {
 
 // emit delivers an event [CONN-3].
 func (inc *incarnation) emit(m *wire.Emit) {
-	a := inc.actor
-	if limit := a.router.cfg.Limits.MaxEvent; len(m.Args) > limit {
-		inc.fence(wire.EventTooLarge.Newf("An event has %d bytes, at most %d are allowed.", len(m.Args), limit))
+	l, s := inc.actor.router.cfg.Limits, inc.actor.router.cfg.Stats
+	switch {
+	case len(m.Args) > l.MaxEvent:
+		s.Limit(stats.MaxEvent)
+		inc.fence(wire.EventTooLarge.Newf("An event has %d bytes, at most %d are allowed.", len(m.Args), l.MaxEvent))
+		return
+	case len(m.Event) == 0 || len(m.Event) > l.MaxEventName:
+		s.Limit(stats.MaxEventName)
+		inc.violation(fmt.Sprintf("an event name of %d bytes", len(m.Event)))
+		return
+	case len(m.To)+len(m.Except) > l.MaxConnectionsPerActor:
+		s.Limit(stats.MaxConnectionsPerActor)
+		inc.violation(fmt.Sprintf("an event that names %d connections", len(m.To)+len(m.Except)))
 		return
 	}
-	s := a.router.cfg.Stats
 	s.Events.Inc()
-	e := &fanout.Event{Name: m.Event, Args: m.Args}
+	s.Deliveries.Add(inc.deliver(m, &fanout.Event{Name: m.Event, Args: m.Args}))
+}
+
+// deliver gives the event to each connection that it is meant for, once, and returns how many these are.
+func (inc *incarnation) deliver(m *wire.Emit, e *fanout.Event) (n int) {
 	switch {
-	case len(m.To) > 0:
-		for _, ref := range m.To {
+	case len(m.To) == 1:
+		if c := inc.connections[m.To[0]]; c != nil {
+			c.Deliver(e)
+			n = 1
+		}
+	case len(m.To) > 1:
+		for ref := range setOf(m.To) {
 			if c := inc.connections[ref]; c != nil {
 				c.Deliver(e)
-				s.Deliveries.Inc()
+				n++
 			}
 		}
 	case m.All:
+		except := setOf(m.Except)
 		for ref, c := range inc.connections {
-			if !slices.Contains(m.Except, ref) {
+			if !except[ref] {
 				c.Deliver(e)
-				s.Deliveries.Inc()
+				n++
 			}
 		}
 	case len(m.Except) == 0:
-		s.Deliveries.Add(a.audience.Broadcast(e, nil))
+		n = inc.actor.audience.Broadcast(e, nil)
 	default:
-		s.Deliveries.Add(a.audience.Broadcast(e, func(to fanout.Member) bool {
+		except := setOf(m.Except)
+		n = inc.actor.audience.Broadcast(e, func(to fanout.Member) bool {
 			c, ok := to.(*Connection)
-			return ok && slices.Contains(m.Except, c.ref)
-		}))
+			return ok && except[c.ref]
+		})
 	}
+	return n
+}
+
+func setOf(refs []uint64) map[uint64]bool {
+	if len(refs) == 0 {
+		return nil
+	}
+	set := make(map[uint64]bool, len(refs))
+	for _, ref := range refs {
+		set[ref] = true
+	}
+	return set
 }
 
 // connectionState keeps a connection's state for the next generation [CONN-6].
@@ -87,6 +129,7 @@ func (inc *incarnation) connectionState(m *runnerv1alpha1.ConnectionState) {
 		return // the client has left
 	}
 	if limit := inc.actor.router.cfg.Limits.MaxConnectionState; len(m.GetState()) > limit {
+		inc.actor.router.cfg.Stats.Limit(stats.MaxConnectionState)
 		inc.fence(wire.ConnectionStateTooLarge.Newf("A connection's state has %d bytes, at most %d are allowed.", len(m.GetState()), limit))
 		return
 	}
@@ -101,7 +144,7 @@ func (inc *incarnation) disconnect(m *runnerv1alpha1.ConnectionClose) {
 	}
 	e := wire.ConnectionDisconnected.New()
 	if m.GetReason() != "" {
-		e.Message = m.GetReason()
+		e.Message = trimmed(m.GetReason(), maxMessage)
 	}
 	inc.detach(c)
 	if c.recorded {

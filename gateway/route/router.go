@@ -79,6 +79,7 @@ type Router struct {
 	draining  bool
 	closed    bool
 	living    int           // incarnations
+	kept      int           // entries that only their failures keep
 	empty     chan struct{} // closed while living is 0 and the router drains
 }
 
@@ -218,6 +219,17 @@ func (r *Router) lives(change int) {
 	}
 }
 
+// remember counts the entries that only their failures keep; false: there are too many. The actor's lock is held.
+func (r *Router) remember(change int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kept+change > maxRemembered {
+		return false
+	}
+	r.kept += change
+	return true
+}
+
 func (r *Router) closeEmptyLocked() {
 	select {
 	case <-r.empty:
@@ -262,7 +274,7 @@ func (r *Router) storeError(what string, err error) *wire.Error {
 		return wire.RequestTooLarge.New()
 	case errors.Is(err, context.DeadlineExceeded):
 		return wire.ActionTimedOut.New().With(wire.RanNo)
-	case r.ctx.Err() != nil:
+	case r.ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return wire.GatewayDraining.New()
 	}
 	r.cfg.Logger.Error("store", "operation", what, "error", err)

@@ -18,30 +18,24 @@ import (
 // startLocked begins a start; everybody who comes until it ends shares it [LIFE-2].
 func (a *Actor) startLocked() {
 	a.phase = starting
-	if a.restartAt != nil {
-		a.restartAt.Stop()
-	}
-	if a.router.drains() || !a.router.spawn(a.start) {
+	a.stirLocked()
+	ctx, cancel := context.WithTimeout(a.router.starts, a.router.cfg.Timeouts.Start)
+	if a.router.drains() || !a.router.spawn(func() { defer cancel(); a.start(ctx) }) {
+		cancel()
 		a.phase = idle
 		a.failWaiting(wire.GatewayDraining.New())
+		return
 	}
+	a.search = cancel
 }
 
 // start resolves the actor, finds a runner, makes it the owner and sends StartActor. It blocks on the store and on
 // waiting for a runner, so it has a goroutine of its own.
-func (a *Actor) start() {
-	ctx, cancel := context.WithTimeout(a.router.starts, a.router.cfg.Timeouts.Start)
-	defer cancel()
+func (a *Actor) start(ctx context.Context) {
 	rec, refusal := a.resolve(ctx)
-	if refusal == errNobody {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.vanishedLocked()
-		return
-	}
 	for refusal == nil {
 		var r *place.Runner
-		if r, refusal = a.router.cfg.Placer.Find(ctx, a.address.Type); refusal != nil {
+		if r, refusal = a.router.cfg.Placer.Find(ctx, a.address.Type); refusal != nil || !a.found() {
 			break
 		}
 		var acquired store.Acquired
@@ -55,7 +49,24 @@ func (a *Actor) start() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.startFailedLocked(refusal)
+	a.search = nil
+	switch {
+	case a.offer != nil: // it takes the place of this start
+		a.phase = idle
+		a.settleLocked(true)
+	case refusal == errNobody:
+		a.vanishedLocked()
+	default:
+		a.notStartedLocked(refusal)
+	}
+}
+
+// found ends the search for a runner. false: one that still has the actor has come.
+func (a *Actor) found() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.search = nil
+	return a.offer == nil
 }
 
 // errNobody: there is no such actor, and everybody who waited for it was told. Whoever has come since is not meant.
@@ -79,7 +90,7 @@ func (a *Actor) resolve(ctx context.Context) (store.Record, *wire.Error) {
 	rec, err := a.router.cfg.Store.Resolve(ctx, a.address)
 	switch {
 	case err == nil:
-		a.resolved(rec, nil)
+		a.resolved(rec)
 		return rec, nil
 	case !errors.Is(err, store.ErrNotFound):
 		return rec, a.router.storeError("resolve", err)
@@ -98,10 +109,10 @@ func (a *Actor) resolve(ctx context.Context) (store.Record, *wire.Error) {
 	if err != nil {
 		return rec, a.router.storeError("create", err)
 	}
-	if !created {
-		creator = nil
+	if created {
+		a.created(creator)
 	}
-	a.resolved(rec, creator)
+	a.resolved(rec)
 	return rec, nil
 }
 
@@ -129,17 +140,20 @@ func (a *Actor) creator() visitor {
 	return nil
 }
 
+func (a *Actor) created(by visitor) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	by.request().created = true
+}
+
 // resolved gives the entry its id. Whoever wanted to create, and did not, hears that the key is taken.
-func (a *Actor) resolved(rec store.Record, creator visitor) {
+func (a *Actor) resolved(rec store.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.router.identify(a, rec.ID)
-	if creator != nil {
-		creator.request().created = true
-	}
 	keep := a.waiting[:0]
 	for _, v := range a.waiting {
-		if v != creator && v.request().Mode == commonv1alpha1.Mode_MODE_CREATE {
+		if req := v.request(); req.Mode == commonv1alpha1.Mode_MODE_CREATE && !req.created {
 			v.fail(duplicateKey(rec.ID))
 			continue
 		}
@@ -161,15 +175,9 @@ func (a *Actor) launch(ctx context.Context, r *place.Runner, acquired store.Acqu
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	inc := newIncarnation(a, r, acquired)
-	if !a.router.cfg.Placer.Enter(r, inc) {
+	if !inc.bind() {
 		return false
 	}
-	if inc.binding = r.Link.Bind(inc); inc.binding == nil {
-		a.router.cfg.Placer.Exit(r, inc)
-		return false
-	}
-	a.inc = inc
-	a.router.lives(1)
 	a.router.cfg.Stats.Starts.Inc()
 	left := a.router.cfg.Timeouts.Start
 	if deadline, ok := ctx.Deadline(); ok {
@@ -189,7 +197,7 @@ func (a *Actor) startActor(acquired store.Acquired, left time.Duration) *runnerv
 		Actor: a.inc.binding.Ref, Id: rec.ID, Namespace: rec.Address.Namespace, Type: rec.Address.Type, Key: rec.Address.Key,
 		Generation: rec.Generation, Nonce: rec.Nonce[:], Version: rec.Version, Create: rec.Version == 0,
 		DeadlineMs: uint32(left.Milliseconds()), NowMs: time.Now().UnixMilli(), Region: a.router.cfg.Region,
-		RestoredConnections: uint32(len(a.connections)), Attempt: uint32(a.failures),
+		RestoredConnections: uint32(len(a.connections)), Attempt: uint32(a.failures.count),
 	}
 	if rec.HasInput && rec.Version == 0 {
 		m.Input = present(rec.Input)
@@ -203,17 +211,26 @@ func (a *Actor) startActor(acquired store.Acquired, left time.Duration) *runnerv
 	for _, r := range acquired.Preloaded {
 		m.Preloaded = append(m.Preloaded, kvRange(r))
 	}
-	for _, id := range acquired.Connections {
-		if a.connections[id] == nil {
-			m.GoneConnections = append(m.GoneConnections, goneConnection(id, a.gone[id]))
-			a.inc.owe(id, a.gone[id])
-		}
+	for _, id := range a.inc.oweGone(acquired.Connections) {
+		m.GoneConnections = append(m.GoneConnections, goneConnection(id, a.inc.owed[id]))
 	}
-	a.gone = nil
 	if len(a.waiting) > 0 {
 		m.Trace = a.waiting[0].request().Trace
 	}
 	return m
+}
+
+// oweGone notes which of the recorded connections have left, and returns them [CONN-7].
+func (inc *incarnation) oweGone(recorded []string) (gone []string) {
+	a := inc.actor
+	for _, id := range recorded {
+		if a.connections[id] == nil {
+			inc.owe(id, a.gone[id])
+			gone = append(gone, id)
+		}
+	}
+	a.gone = nil
+	return gone
 }
 
 func goneConnection(id string, c *Connection) *runnerv1alpha1.GoneConnection {
@@ -229,7 +246,9 @@ func goneConnection(id string, c *Connection) *runnerv1alpha1.GoneConnection {
 
 // readyLocked lets in who waited.
 func (a *Actor) readyLocked() {
-	a.inc.clock.Stop()
+	if a.inc.clock != nil {
+		a.inc.clock.Stop()
+	}
 	a.inc.readyAt = time.Now()
 	a.phase = awake
 	for _, v := range a.takeWaiting() {
@@ -241,14 +260,24 @@ func (a *Actor) readyLocked() {
 	}
 }
 
-// startFailedLocked tells everybody who waits why there is no actor [LIFE-3].
-func (a *Actor) startFailedLocked(e *wire.Error) {
+// notStartedLocked tells everybody who waits why there is no actor, for reasons that are not its own.
+func (a *Actor) notStartedLocked(e *wire.Error) {
+	a.missed++
+	a.noStartLocked(e)
+}
+
+// startFailedLocked tells everybody who waits that the actor failed to start [LIFE-3] [LIFE-11].
+func (a *Actor) startFailedLocked(e, cause *wire.Error) {
+	a.failedLocked(cause)
+	a.noStartLocked(e)
+}
+
+func (a *Actor) noStartLocked(e *wire.Error) {
 	a.router.cfg.Stats.StartFailures.Inc()
 	if a.router.drains() {
 		e = wire.GatewayDraining.New()
 	}
 	a.phase = idle
-	a.failures++
 	a.failWaiting(e)
 	a.settleLocked(true)
 }
@@ -258,44 +287,51 @@ func (inc *incarnation) startTimedOut() {
 	a := inc.actor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.inc != inc || a.phase != starting {
+	if a.inc != inc || inc.ending != nil || a.phase != starting {
 		return
 	}
-	inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: runnerv1alpha1.StopReason_STOP_REASON_FENCED})
-	inc.end()
-	a.startFailedLocked(wire.ActorStartTimedOut.Newf("The actor did not become ready within %v.", a.router.cfg.Timeouts.Start))
+	a.router.cfg.Stats.StartFailures.Inc()
+	e := wire.ActorStartTimedOut.Newf("The actor did not become ready within %v.", a.router.cfg.Timeouts.Start)
+	a.failWaiting(e)
+	inc.fence(e)
 }
 
-// startRefused is the runner's report that the start failed. A creation that fails definitely is undone [LIFE-4].
+// startRefused is the runner's report that the start failed. A creation that fails definitely is undone: then there is no
+// actor that has failed [LIFE-4].
 func (inc *incarnation) startRefused(cause *wire.Error) {
 	a := inc.actor
-	inc.end()
+	if cause == nil {
+		cause = wire.ActorStartFailed.New()
+	} else {
+		cause = inc.accept(cause)
+	}
+	inc.finish(cause)
 	e := startFailed(cause)
 	if inc.version > 0 {
-		a.startFailedLocked(e)
+		a.startFailedLocked(e, cause)
 		return
 	}
 	undo := func() {
 		ctx, cancel := context.WithTimeout(a.router.ctx, a.router.cfg.Timeouts.Start)
 		defer cancel()
-		if err := a.router.cfg.Store.Destroy(ctx, inc.id); err != nil && !errors.Is(err, store.ErrNotFound) {
-			a.router.cfg.Logger.Error("undo the creation of an actor that did not start", "actor", inc.id, "error", err)
-		}
+		err := a.router.cfg.Store.Destroy(ctx, inc.id)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.startFailedLocked(e)
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			a.noStartLocked(e)
+			return
+		}
+		a.router.cfg.Logger.Error("undo the creation of an actor that did not start", "actor", inc.id, "error", err)
+		a.startFailedLocked(e, cause)
 	}
-	if !a.router.spawn(undo) { // still in phase starting: nobody starts it meanwhile
-		a.startFailedLocked(e)
+	a.phase = starting // nobody starts it meanwhile
+	if !a.router.spawn(undo) {
+		a.startFailedLocked(e, cause)
 	}
 }
 
 // startFailed is actor.start_failed with the cause: its code and message, which the runner made public.
 func startFailed(cause *wire.Error) *wire.Error {
-	if cause == nil {
-		return wire.ActorStartFailed.New()
-	}
-	cause, _ = cause.Accept(wire.FromRunner)
 	e := wire.ActorStartFailed.Newf("The actor could not start: %s: %s", cause.Name(), cause.Message)
 	e.Metadata, _ = payload.Marshal(map[string]string{"group": cause.Group, "code": cause.Code, "message": cause.Message})
 	return e

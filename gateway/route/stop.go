@@ -34,7 +34,9 @@ func (inc *incarnation) intent(i runnerv1alpha1.Intent) {
 func (a *Actor) stopLocked(reason runnerv1alpha1.StopReason, grace time.Duration) {
 	inc := a.inc
 	a.phase = stopping
-	inc.clock.Stop()
+	if inc.clock != nil {
+		inc.clock.Stop()
+	}
 	inc.clock = time.AfterFunc(grace, inc.stopTimedOut)
 	inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: reason, GraceMs: uint32(grace.Milliseconds())})
 }
@@ -44,15 +46,13 @@ func (inc *incarnation) Leave(grace time.Duration) {
 	a := inc.actor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.inc != inc || a.phase == stopping {
+	if a.inc != inc || inc.ending != nil || a.phase == stopping {
 		return
 	}
 	if a.phase == starting {
 		// It has nothing to hand over yet: what waits goes to the next runner.
-		inc.send(&runnerv1alpha1.StopActor{Actor: inc.binding.Ref, Reason: runnerv1alpha1.StopReason_STOP_REASON_FENCED})
-		inc.end()
-		a.phase = idle
-		a.settleLocked(true)
+		inc.sendFenced()
+		inc.end(ending{unanswered: wire.ActorStopping.New(), handOver: true})
 		return
 	}
 	inc.leaving = true
@@ -64,7 +64,7 @@ func (inc *incarnation) stopTimedOut() {
 	a := inc.actor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.inc != inc {
+	if a.inc != inc || inc.ending != nil {
 		return
 	}
 	a.router.cfg.Logger.Warn("an actor did not stop within its grace; it is fenced", "actor", inc.id)
@@ -83,48 +83,30 @@ func (inc *incarnation) stopped(m *runnerv1alpha1.ActorStopped) {
 		inc.violation("START_FAILED when it was not starting")
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT:
 		inc.handBack()
-		a.failures = 0
+		a.recovered()
 		inc.release()
 		a.settleLocked(inc.leaving) // the connections of an actor that did not want to sleep want it back
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED:
 		inc.destroyedLocked()
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_CRASHED:
-		inc.logCrash(wire.ErrorFromProto(m.GetError()))
+		cause := inc.crashed(m)
 		inc.handBack()
-		inc.failed()
+		inc.failed(cause)
 		a.settleLocked(true)
 	case runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, runnerv1alpha1.StopOutcome_STOP_OUTCOME_UNSPECIFIED:
 		// A turn that did not end within its grace may be among what is unanswered.
-		inc.finish(wire.ActionOutcomeUnknown.New())
-		inc.failed()
-		a.settleLocked(true)
+		inc.end(ending{unanswered: wire.ActionOutcomeUnknown.New(), cause: inc.crashed(m)})
 	}
 }
 
-// handBack ends an incarnation that has stopped by itself. What it did not answer never reached its actor, for a runner
-// answers everything else before ActorStopped: it is for the next life [LIFE-10].
-func (inc *incarnation) handBack() {
-	a := inc.actor
-	again := inc.takeBack(func(uint64, *Call) bool { return true })
-	inc.finish(wire.ActorStopping.New())
-	a.waitFirst(again)
-	a.destroyAgain()
-}
-
-// waitFirst lets visitors wait in front of those who came after them.
-func (a *Actor) waitFirst(again []visitor) {
-	a.waiting = append(again, a.waiting...)
-	for _, v := range again {
-		a.expireBy(v.request().Deadline)
-	}
-}
-
-// logCrash writes why an actor stopped unasked. Whom it concerned has its answer from the runner already.
-func (inc *incarnation) logCrash(cause *wire.Error) {
-	if cause == nil {
-		cause = wire.ActorCrashed.New()
+// crashed is why an actor stopped unasked; it is logged here. Whom it concerned has its answer from the runner already.
+func (inc *incarnation) crashed(m *runnerv1alpha1.ActorStopped) *wire.Error {
+	cause := wire.ActorCrashed.New()
+	if e := wire.ErrorFromProto(m.GetError()); e != nil {
+		cause = inc.accept(e)
 	}
 	inc.actor.router.cfg.Logger.Warn("an actor crashed", "actor", inc.id, "runner", inc.runner.ID, "code", cause.Name(), "message", cause.Message)
+	return cause
 }
 
 // release gives up the ownership, so that another gateway need not wait for the runner's lease to run out.
@@ -143,7 +125,7 @@ func (inc *incarnation) destroyedLocked() {
 	a := inc.actor
 	e := wire.ActorDestroyed.New()
 	inc.finish(e)
-	a.failures = 0
+	a.recovered()
 	for _, c := range slices.Collect(maps.Values(a.connections)) {
 		a.dropConnection(c)
 		c.end(e, commonv1alpha1.Reconnect_RECONNECT_NEVER)
@@ -180,118 +162,4 @@ func (a *Actor) finishDestroyLocked(e *wire.Error) {
 	}
 	a.destroyers = nil
 	a.settleLocked(false)
-}
-
-// Lost implements link.Actor: the runner is gone [CALL-7] [CONN-8] [LIFE-8].
-func (inc *incarnation) Lost(unwritten []wire.Frame) {
-	a := inc.actor
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.inc != inc {
-		return
-	}
-	again := inc.takeBack(inc.unsent(unwritten))
-	inc.finish(wire.ActionOutcomeUnknown.New())
-	inc.failed()
-	a.waitFirst(again)
-	a.settleLocked(true)
-}
-
-// unsent tells of which calls no byte was written.
-func (inc *incarnation) unsent(unwritten []wire.Frame) func(uint64, *Call) bool {
-	ids := map[uint64]bool{}
-	for _, f := range unwritten {
-		var m wire.Call
-		if f.Kind == wire.RunnerCall && m.Unmarshal(f.Body) == nil {
-			ids[m.ID] = true
-		}
-	}
-	return func(id uint64, c *Call) bool { return c.unsent || ids[id] }
-}
-
-// takeBack takes the calls that did not run, and all unanswered opens, out of the incarnation, in the order of their
-// arrival [CALL-7] [CONN-8].
-func (inc *incarnation) takeBack(didNotRun func(uint64, *Call) bool) []visitor {
-	byID := map[uint64]visitor{}
-	for id, c := range inc.calls {
-		if c.answered || !didNotRun(id, c) {
-			continue
-		}
-		delete(inc.calls, id)
-		c.unsent = false
-		if c.attempt++; c.attempt >= maxAttempts {
-			c.fail(wire.ActorStopping.New())
-			continue
-		}
-		byID[id] = c
-	}
-	for id, c := range inc.opens {
-		inc.detach(c)
-		delete(inc.opens, id)
-		if c.phase == connClosed {
-			continue
-		}
-		c.forgetState()
-		if c.attempt++; c.attempt >= maxAttempts {
-			c.fail(wire.ActorCrashed.New()) // it may be what its runners die of
-			continue
-		}
-		byID[id] = c
-	}
-	again := make([]visitor, 0, len(byID))
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		again = append(again, byID[id])
-	}
-	return again
-}
-
-// healthyAfter is how long a life must have lasted to count as no failure.
-const healthyAfter = 10 * time.Second
-
-// destroyAgain sends those who wait for a destruction round again: the incarnation has ended otherwise.
-func (a *Actor) destroyAgain() {
-	for _, d := range a.destroyers {
-		a.waiting = append(a.waiting, d)
-		a.expireBy(d.Deadline)
-	}
-	a.destroyers = nil
-}
-
-// failed counts an end that nobody wanted.
-func (inc *incarnation) failed() {
-	a := inc.actor
-	if !inc.readyAt.IsZero() && time.Since(inc.readyAt) >= healthyAfter {
-		a.failures = 0
-	}
-	a.failures++
-	a.destroyAgain()
-}
-
-// finish ends the incarnation and everything under way with it. The actor is idle after it.
-func (inc *incarnation) finish(e *wire.Error) {
-	inc.end()
-	inc.actor.phase = idle
-	for _, c := range inc.calls {
-		c.fail(e)
-	}
-	for _, c := range inc.opens {
-		c.fail(e)
-	}
-	inc.calls, inc.opens = nil, nil
-}
-
-// end unties the incarnation from runner and actor. What is under way is the caller's to see to.
-func (inc *incarnation) end() {
-	a := inc.actor
-	inc.clock.Stop()
-	for _, c := range inc.opens {
-		a.leaveAudience(c)
-	}
-	for id, c := range inc.owed {
-		a.missing(id, c)
-	}
-	inc.runner.Link.Unbind(inc.binding)
-	a.inc = nil
-	a.router.cfg.Placer.Exit(inc.runner, inc)
-	a.router.lives(-1)
 }

@@ -252,7 +252,9 @@ type Read struct {
 	Range      *Range
 	Reverse    bool
 	Limit      int // entries; at least 1
-	MaxBytes   int // sum of keys and values, but at least one entry is returned
+	// MaxBytes bounds the sum of keys and values. The page of a range ends there, but has at least one entry; Keys that have
+	// more together are ErrTooLarge, unless MaxBytes is 0.
+	MaxBytes int
 }
 
 // ReadResult has one entry per key asked for, in order, or the page of a range.

@@ -23,7 +23,7 @@ func (s *Store) Read(ctx context.Context, q store.Read) (out store.ReadResult, e
 		if q.Range != nil {
 			out, err = v.readRange(&a, &q)
 		} else {
-			out.Entries, err = v.readKeys(&a, q.Keys)
+			out.Entries, err = v.readKeys(&a, &q)
 		}
 		return err
 	})
@@ -33,12 +33,16 @@ func (s *Store) Read(ctx context.Context, q store.Read) (out store.ReadResult, e
 	return out, nil
 }
 
-func (v view) readKeys(a *actor, keys [][]byte) ([]store.KV, error) {
-	entries := make([]store.KV, len(keys))
-	for i, key := range keys {
+func (v view) readKeys(a *actor, q *store.Read) ([]store.KV, error) {
+	entries := make([]store.KV, len(q.Keys))
+	size := 0
+	for i, key := range q.Keys {
 		value, found, err := v.get(actorKey(kindKV, a.ref, key))
 		if err != nil {
 			return nil, err
+		}
+		if size += len(key) + len(value); q.MaxBytes > 0 && size > q.MaxBytes {
+			return nil, fmt.Errorf("read %d keys: more than %d bytes: %w", len(q.Keys), q.MaxBytes, store.ErrTooLarge)
 		}
 		entries[i] = store.KV{Key: append([]byte{}, key...), Value: value, Found: found}
 	}

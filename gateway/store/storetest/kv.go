@@ -12,7 +12,7 @@ var kvTests = map[string]func(*harness){
 	"keys are read by name, in the order asked":      testReadKeys,
 	"keys are ordered by their bytes":                testKeyOrder,
 	"ranges page forwards and backwards":             testRangePages,
-	"a page ends at its bytes but is never empty":    testMaxBytes,
+	"an answer has no more bytes than asked for":     testMaxBytes,
 	"operations apply in order":                      testKVInOrder,
 	"a batch is seen whole or not at all":            testKVAtomic,
 	"one actor's keys are not another's":             testKVSeparate,
@@ -105,6 +105,13 @@ func testMaxBytes(h *harness) {
 			h.equal("more", more, want < 3)
 		}
 	}
+	q := o.readOf()
+	q.Keys, q.MaxBytes = [][]byte{[]byte("a"), []byte("x"), []byte("c")}, 21
+	_, err := h.s.Read(h.ctx, q)
+	h.noError(err)
+	q.MaxBytes = 20
+	_, err = h.s.Read(h.ctx, q)
+	h.is(err, store.ErrTooLarge)
 }
 
 func testKVInOrder(h *harness) {

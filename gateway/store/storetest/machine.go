@@ -267,6 +267,7 @@ func (m *machine) read(t *rapid.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "keys") {
 			q.Keys = append(q.Keys, []byte(drawKey.Draw(t, "key")))
 		}
+		q.MaxBytes = rapid.IntRange(0, 80).Draw(t, "bytes")
 	} else {
 		r := drawRange(t, "read")
 		q.Range, q.Reverse = &r, rapid.Bool().Draw(t, "reverse")

@@ -315,9 +315,13 @@ func (m *Model) Read(ctx context.Context, q store.Read) (out store.ReadResult, e
 	if err != nil {
 		return out, err
 	}
+	size := 0
 	if q.Range == nil {
 		for _, key := range q.Keys {
 			value, found := a.kv[string(key)]
+			if size += len(key) + len(value); q.MaxBytes > 0 && size > q.MaxBytes {
+				return store.ReadResult{}, store.ErrTooLarge
+			}
 			out.Entries = append(out.Entries, store.KV{Key: bytes.Clone(key), Value: bytes.Clone(value), Found: found})
 		}
 		return out, nil
@@ -326,7 +330,6 @@ func (m *Model) Read(ctx context.Context, q store.Read) (out store.ReadResult, e
 	if q.Reverse {
 		slices.Reverse(entries)
 	}
-	size := 0
 	for _, e := range entries {
 		if size += len(e.Key) + len(e.Value); len(out.Entries) == q.Limit || len(out.Entries) > 0 && size > q.MaxBytes {
 			out.More = true

@@ -1,0 +1,122 @@
+package place
+
+import (
+	"context"
+	"time"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/link"
+	"github.com/stagedoor-dev/stagedoor/gateway/store"
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// Adopter takes over actors that runners still have of lost sessions.
+type Adopter interface {
+	// Adopt makes the runner the actor's owner again and tells it so, or returns why it is not. It blocks [LEASE-4].
+	Adopt(*Runner, *runnerv1alpha1.HostedActor) *wire.Error
+}
+
+// SetAdopter names who adopts. It is called once, before the first link.
+func (p *Placer) SetAdopter(a Adopter) { p.adopter = a }
+
+const (
+	// adopters is how many actors of a runner are adopted at the same time.
+	adopters = 64
+	// maxOffers bounds the offers of a runner that wait for that; more are refused.
+	maxOffers = 256 << 10
+)
+
+// offers are the actors that a runner still has of a lost session. Guarded by Placer.mu.
+type offers struct {
+	offering bool // more of them may come
+	settling bool // the runner takes no new actors meanwhile [LINK-19]
+	waiting  []*runnerv1alpha1.HostedActor
+	adopting int // goroutines
+	patience *time.Timer
+}
+
+// expectOffersLocked keeps new actors from the runner until what it offers is adopted, or a start would not wait longer.
+func (p *Placer) expectOffersLocked(r *Runner) {
+	r.offering, r.settling = true, true
+	r.patience = time.AfterFunc(p.cfg.Timeouts["start"], func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.settledLocked(r)
+	})
+}
+
+func (p *Placer) settledLocked(r *Runner) {
+	if r.settling {
+		r.settling = false
+		r.patience.Stop()
+		p.announceLocked()
+	}
+}
+
+// noOffersLocked forgets what a runner has offered that is gone.
+func (o *offers) noOffersLocked() {
+	o.offering, o.settling, o.waiting = false, false, nil
+	if o.patience != nil {
+		o.patience.Stop()
+	}
+}
+
+// Offered implements link.Host.
+func (p *Placer) Offered(l *link.Link, actors []*runnerv1alpha1.HostedActor, last bool) {
+	for _, a := range p.accept(l, actors, last) {
+		p.refuse(l, a, wire.ActorFenced.New())
+	}
+}
+
+// accept queues offers and returns those that are too many.
+func (p *Placer) accept(l *link.Link, actors []*runnerv1alpha1.HostedActor, last bool) (refused []*runnerv1alpha1.HostedActor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.runners[l]
+	if r == nil || !r.offering {
+		return actors
+	}
+	room := min(len(actors), maxOffers-len(r.waiting))
+	r.waiting = append(r.waiting, actors[:room]...)
+	r.offering = !last
+	for range min(adopters-r.adopting, len(r.waiting)) {
+		r.adopting++
+		p.wg.Go(func() { p.adopt(r) })
+	}
+	if last && r.adopting == 0 {
+		p.settledLocked(r)
+	}
+	return actors[room:]
+}
+
+// adopt sees to one offer after another.
+func (p *Placer) adopt(r *Runner) {
+	for {
+		p.mu.Lock()
+		if len(r.waiting) == 0 {
+			if r.adopting--; r.adopting == 0 && !r.offering {
+				p.settledLocked(r)
+			}
+			p.mu.Unlock()
+			return
+		}
+		offered := r.waiting[0]
+		r.waiting[0] = nil
+		r.waiting = r.waiting[1:]
+		p.mu.Unlock()
+		if refusal := p.adopter.Adopt(r, offered); refusal != nil {
+			p.refuse(r.Link, offered, refusal)
+		}
+	}
+}
+
+func (p *Placer) refuse(l *link.Link, offered *runnerv1alpha1.HostedActor, e *wire.Error) {
+	l.SendGeneral(&runnerv1alpha1.Adopted{Old: offered.GetActor(), Error: e.Proto()})
+}
+
+// Adopt makes the runner the owner of an actor again, if the record still is as it was read.
+func (p *Placer) Adopt(ctx context.Context, rec store.Record, r *Runner) (store.Acquired, *wire.Error) {
+	return p.acquire(ctx, store.Acquire{
+		ID: rec.ID, Runner: r.ID, Generation: rec.Generation, Nonce: rec.Nonce, Durability: r.types[rec.Address.Type].Durability,
+	})
+}
