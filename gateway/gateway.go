@@ -11,14 +11,17 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/api"
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	"github.com/stagedoor-dev/stagedoor/gateway/link"
 	"github.com/stagedoor-dev/stagedoor/gateway/place"
+	"github.com/stagedoor-dev/stagedoor/gateway/quota"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/gateway/session"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
@@ -50,7 +53,11 @@ type Config struct {
 	SleepAfter time.Duration
 	// ClientPing and RunnerPing are the heartbeats; defaults 15 s and 3 s.
 	ClientPing, RunnerPing time.Duration
-	Logger                 *slog.Logger
+	// ResumeWait is how long a client's session waits for another socket; default 30 s [SESS-15].
+	ResumeWait time.Duration
+	// TrustedProxies may say in X-Forwarded-For whom a request counts for [LIMIT-2].
+	TrustedProxies []netip.Prefix
+	Logger         *slog.Logger
 }
 
 // Gateway stands between clients and runners.
@@ -59,6 +66,7 @@ type Gateway struct {
 	placer  *place.Placer
 	router  *route.Router
 	handler *api.Handler
+	budget  *budget.Budget
 }
 
 // New assembles a gateway. Close ends it.
@@ -95,7 +103,7 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	cfg, counters := g.cfg, new(stats.Stats)
 	var err error
 	g.placer, err = place.New(context.Background(), place.Config{
-		Store: cfg.Store, Auth: authenticator, Gateway: id, Region: cfg.Region, Logger: cfg.Logger,
+		Store: cfg.Store, Auth: authenticator, Gateway: id, Region: cfg.Region, Logger: cfg.Logger, Lease: 5 * cfg.RunnerPing,
 		Development: cfg.Development, Expecting: cfg.RequireRunner,
 		Timeouts: map[string]time.Duration{
 			"action": cfg.Timeouts.Action, "start": cfg.Timeouts.Start, "stop": cfg.Timeouts.Stop,
@@ -109,13 +117,20 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 		Store: cfg.Store, Placer: g.placer, Region: cfg.Region, Limits: cfg.Limits, Timeouts: cfg.Timeouts,
 		Stats: counters, Logger: cfg.Logger,
 	})
+	g.placer.SetAdopter(g.router)
+	g.budget = budget.New(cfg.Limits.MaxMemory)
 	g.handler = api.New(api.Config{
 		Router: g.router, Version: cfg.Version, Region: cfg.Region, AllowedOrigins: cfg.AllowedOrigins, Ready: g.missing,
+		TrustedProxies: cfg.TrustedProxies,
 		Session: session.Config{
 			Router: g.router, Auth: authenticator, Limits: cfg.Limits, Stats: counters, Logger: cfg.Logger,
-			Gateway: id, Development: cfg.Development, PingEvery: cfg.ClientPing,
+			Gateway: id, Development: cfg.Development, PingEvery: cfg.ClientPing, ResumeWait: cfg.ResumeWait,
+			Quotas: quota.New(cfg.Limits, counters), Budget: g.budget,
 		},
-		Link: link.Config{Host: g.placer, Limits: cfg.Limits, Stats: counters, Logger: cfg.Logger, PingEvery: cfg.RunnerPing, LostAfter: 5 * cfg.RunnerPing},
+		Link: link.Config{
+			Host: g.placer, Links: new(link.Links), Limits: cfg.Limits, Stats: counters, Logger: cfg.Logger,
+			PingEvery: cfg.RunnerPing, LostAfter: 5 * cfg.RunnerPing,
+		},
 	})
 	return nil
 }
@@ -158,6 +173,7 @@ func (g *Gateway) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	err := g.handler.Close(ctx)
+	g.budget.Close()
 	g.router.Close()
 	g.placer.Close()
 	return err

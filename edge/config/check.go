@@ -87,6 +87,9 @@ func checkToken(t string) error {
 
 // Validate checks what no single setting can tell.
 func (c Config) Validate() error {
+	if err := checkLimits(c.Limits); err != nil {
+		return err
+	}
 	tokens := len(c.ClientTokens) + len(c.RunnerTokens) + len(c.AdminTokens)
 	switch {
 	case c.Insecure && tokens > 0:

@@ -9,7 +9,10 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
+
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // Config is everything that can be configured. Beside each field stands its default.
@@ -37,6 +40,10 @@ type Config struct {
 	AllowedOrigins []string
 	// DrainTimeout bounds the way from SIGTERM to the end of the process. 25s.
 	DrainTimeout time.Duration
+	// TrustedProxies may say in X-Forwarded-For whom a request counts for. None.
+	TrustedProxies []netip.Prefix
+	// Limits are the limits of the gateway. wire.DefaultLimits.
+	Limits wire.Limits
 	// LogLevel is the least level that is logged: debug, info, warn, error. info.
 	LogLevel slog.Level
 
@@ -59,6 +66,7 @@ func Default() Config {
 		Region:       "local",
 		DrainTimeout: 25 * time.Second,
 		LogLevel:     slog.LevelInfo,
+		Limits:       wire.DefaultLimits(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,23 +78,31 @@ func TestEverySourceFillsEverySetting(t *testing.T) {
 		ClientTokens: []config.Secret{"c1", "c2"}, RunnerTokens: []config.Secret{"r"}, AdminTokens: []config.Secret{"a"},
 		Insecure: true, AllowedOrigins: []string{"https://a.example", "http://b.example:8080"},
 		DrainTimeout: 5 * time.Second, LogLevel: slog.LevelDebug,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 	values := map[string][]string{
 		"listen": {":1"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"embedded"}, "data": {"d"},
 		"region": {"eu-1"}, "client_token": {"c1", "c2"}, "runner_token": {"r"}, "admin_token": {"a"}, "insecure": {"true"},
 		"allowed_origin": {"https://a.example", "http://b.example:8080"}, "drain_timeout": {"5s"}, "log_level": {"debug"},
+		"trusted_proxy": {"10.0.0.0/8", "::1/128"},
 	}
+	plain := len(values)
 	var content strings.Builder
 	var variables []string
 	base := config.Default()
 	for _, s := range base.Settings() {
+		if strings.HasPrefix(s.Key, "limit_") { // each another number
+			limit := reflect.ValueOf(&want.Limits).Elem().Field(len(values) - plain)
+			limit.SetInt(int64(len(values) * 10))
+			values[s.Key] = []string{fmt.Sprint(limit)}
+		}
 		texts := values[s.Key]
 		variables = append(variables, s.Variable(), strings.Join(texts, ","))
 		switch {
 		case s.Repeats:
 			list, _ := json.Marshal(texts)
 			fmt.Fprintf(&content, "%s = %s\n", s.Key, list)
-		case s.Switch:
+		case s.Switch, strings.HasPrefix(s.Key, "limit_"):
 			fmt.Fprintf(&content, "%s = %s\n", s.Key, texts[0])
 		default:
 			fmt.Fprintf(&content, "%s = %q\n", s.Key, texts[0])
@@ -142,6 +151,9 @@ func TestFaultsNameTheirPlaceAndTheRemedy(t *testing.T) {
 		{"origin", config.Sources{Flags: map[string][]string{"allowed_origin": {"https://a/b"}}}, []string{"without a path"}},
 		{"level", config.Sources{Flags: map[string][]string{"log_level": {"loud"}}}, []string{"debug, info"}},
 		{"switch", config.Sources{Env: env("STAGEDOOR_INSECURE", "perhaps")}, []string{"true or false"}},
+		{"limit", config.Sources{Flags: map[string][]string{"limit_max_calls": {"0"}}}, []string{"--limit-max-calls", "from 1 to"}},
+		{"no number", config.Sources{Env: env("STAGEDOOR_LIMIT_MAX_STATE", "8MiB")}, []string{"STAGEDOOR_LIMIT_MAX_STATE", "a number"}},
+		{"proxy", config.Sources{Flags: map[string][]string{"trusted_proxy": {"10.0.0.1"}}}, []string{"10.0.0.0/8"}},
 		{"data", config.Sources{Flags: map[string][]string{"data": {""}}}, []string{"--data", "empty"}},
 		{
 			"two at once",

@@ -38,7 +38,7 @@ func (s Setting) Value() string { return s.show() }
 
 // Settings is the table of everything in c that users may set; setting one changes c.
 func (c *Config) Settings() []Setting {
-	return []Setting{
+	settings := []Setting{
 		text("listen", "host:port", "address of the HTTP endpoints and WebSockets", &c.Listen, checkListen),
 		texts("runner_listen", "url", "more addresses for runners: tcp://host:port or unix:///path",
 			&c.RunnerListen, checkRunnerListen),
@@ -51,9 +51,11 @@ func (c *Config) Settings() []Setting {
 		boolean("insecure", "let everybody do everything, without tokens", &c.Insecure),
 		texts("allowed_origin", "origin", "web origin whose pages may use the gateway: https://example.com, or *",
 			&c.AllowedOrigins, checkOrigin),
+		prefixes("trusted_proxy", "addresses of proxies whose X-Forwarded-For is believed: 10.0.0.0/8", &c.TrustedProxies),
 		duration("drain_timeout", "time between SIGTERM and the end", &c.DrainTimeout, time.Second, 10*time.Minute),
 		level("log_level", "least level to log: debug, info, warn, error", &c.LogLevel),
 	}
+	return append(settings, limitSettings(&c.Limits)...)
 }
 
 // String is the configuration on one line, without its secrets.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -48,6 +49,46 @@ func texts(key, form, help string, field *[]string, check func(string) error) Se
 			*field = append([]string(nil), texts...)
 			return nil
 		},
+	}
+}
+
+func prefixes(key, help string, field *[]netip.Prefix) Setting {
+	return Setting{
+		Key: key, Form: "cidr", Help: help, Repeats: true,
+		show: func() string {
+			var all []string
+			for _, p := range *field {
+				all = append(all, p.String())
+			}
+			return strings.Join(all, ",")
+		},
+		set: func(texts []string) error {
+			var all []netip.Prefix
+			for _, t := range texts {
+				p, err := netip.ParsePrefix(t)
+				if err != nil {
+					return errors.New("write an address and the length of its prefix, such as 10.0.0.0/8")
+				}
+				all = append(all, p)
+			}
+			*field = all
+			return nil
+		},
+	}
+}
+
+func integer(key, form, help string, field *int, least, most int) Setting {
+	return Setting{
+		Key: key, Form: form, Help: help,
+		show: func() string { return strconv.Itoa(*field) },
+		set: single(func(t string) error {
+			v, err := strconv.Atoi(t)
+			if err != nil || v < least || v > most {
+				return fmt.Errorf("write a number from %d to %d", least, most)
+			}
+			*field = v
+			return nil
+		}),
 	}
 }
 

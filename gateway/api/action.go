@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
+	"github.com/stagedoor-dev/stagedoor/gateway/quota"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
@@ -21,10 +23,16 @@ func (h *Handler) action(w http.ResponseWriter, r *http.Request, target route.Re
 	if !ok {
 		return
 	}
-	c := &httpCall{done: make(chan route.Result, 1)}
+	q := h.cfg.Session.Quotas.Of(principal, h.remote(r))
+	c := &httpCall{done: make(chan route.Result, 1), quota: q}
 	c.call = route.Call{Request: target, Caller: c}
 	c.call.Principal = principal
-	if e := h.fillCall(&c.call, r, escaped); e != nil {
+	e := h.fillCall(&c.call, w, r, escaped)
+	if e == nil {
+		e = c.begin(h)
+	}
+	if e != nil {
+		q.Drop()
 		h.fail(w, r, e)
 		return
 	}
@@ -37,7 +45,7 @@ func (h *Handler) action(w http.ResponseWriter, r *http.Request, target route.Re
 	}
 }
 
-func (h *Handler) fillCall(c *route.Call, r *http.Request, escaped string) *wire.Error {
+func (h *Handler) fillCall(c *route.Call, w http.ResponseWriter, r *http.Request, escaped string) *wire.Error {
 	if r.Header.Get("Idempotency-Key") != "" {
 		return wire.RequestUnsupported.Newf("Idempotency keys are not supported yet.") // [ONCE-0]
 	}
@@ -45,7 +53,7 @@ func (h *Handler) fillCall(c *route.Call, r *http.Request, escaped string) *wire
 	if err != nil || action == "" || len(action) > h.limits.MaxAction {
 		return wire.RequestInvalid.Newf("An action name is one path segment of 1 to %d bytes.", h.limits.MaxAction)
 	}
-	body, e := h.readBody(r)
+	body, e := h.readBody(w, r)
 	if e != nil {
 		return e
 	}
@@ -106,12 +114,31 @@ func trace(r *http.Request) (trace, state []byte) {
 
 // httpCall waits for one result.
 type httpCall struct {
-	call route.Call
-	done chan route.Result // capacity 1
+	call   route.Call
+	done   chan route.Result // capacity 1
+	quota  *quota.Client
+	budget *budget.Budget
+	weight int
+}
+
+// begin counts the call as under way, unless there are too many, or too much memory is held [LIMIT-2] [LIMIT-4].
+func (c *httpCall) begin(h *Handler) *wire.Error {
+	if e := h.sessions.Overloaded(); e != nil {
+		return e
+	}
+	if e := c.quota.Call(); e != nil {
+		return e
+	}
+	c.budget, c.weight = h.cfg.Session.Budget, len(c.call.Args)+len(c.call.Input)
+	c.budget.Add(c.weight)
+	return nil
 }
 
 // Reply implements route.Caller.
 func (c *httpCall) Reply(_ *route.Call, r route.Result) {
+	c.budget.Add(-c.weight)
+	c.quota.Done()
+	c.quota.Drop()
 	r.Output = bytes.Clone(r.Output)
 	c.done <- r
 }

@@ -23,6 +23,18 @@ type actorBody struct {
 	Generation uint64   `json:"generation" cbor:"generation"`
 	Version    uint64   `json:"version" cbor:"version"`
 	CreatedAt  string   `json:"createdAt" cbor:"createdAt"` // RFC 3339
+
+	// Of an actor that has failed, and has not lived for long since [LIFE-11].
+	Failures    int        `json:"failures,omitempty" cbor:"failures,omitempty"` // in a row
+	Cause       *causeBody `json:"cause,omitempty" cbor:"cause,omitempty"`
+	NextStartAt string     `json:"nextStartAt,omitempty" cbor:"nextStartAt,omitempty"` // RFC 3339
+}
+
+// causeBody is why an actor has failed.
+type causeBody struct {
+	Group   string `json:"group" cbor:"group"`
+	Code    string `json:"code" cbor:"code"`
+	Message string `json:"message" cbor:"message"`
 }
 
 func describe(info route.Info) actorBody {
@@ -30,10 +42,15 @@ func describe(info route.Info) actorBody {
 	if key == nil {
 		key = []string{}
 	}
-	return actorBody{
+	body := actorBody{
 		ID: info.ID, Namespace: info.Address.Namespace, Type: info.Address.Type, Key: key, State: info.State,
 		Generation: info.Generation, Version: info.Version, CreatedAt: info.CreatedAt.UTC().Format(time.RFC3339Nano),
 	}
+	if info.Failures > 0 {
+		body.Failures, body.NextStartAt = info.Failures, info.NextStartAt.UTC().Format(time.RFC3339Nano)
+		body.Cause = &causeBody{Group: info.Cause.Group, Code: info.Cause.Code, Message: info.Cause.Message}
+	}
+	return body
 }
 
 // actor serves GET, PUT, POST and DELETE /v1/actors/{address} [HTTP-2].
@@ -73,7 +90,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, target route.Re
 		h.fail(w, r, wire.RequestInvalid.Newf("An actor cannot be created by id."))
 		return
 	}
-	body, e := h.readBody(r)
+	body, e := h.readBody(w, r)
 	if e != nil {
 		h.fail(w, r, e)
 		return

@@ -8,8 +8,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
@@ -29,6 +31,8 @@ type Config struct {
 	Region  string
 	// AllowedOrigins may call from a browser; "*" is any. In development any may.
 	AllowedOrigins []string
+	// TrustedProxies may say in X-Forwarded-For whom a request counts for [LIMIT-2].
+	TrustedProxies []netip.Prefix
 	// Ready names what the gateway still lacks; nothing: it is ready.
 	Ready func(context.Context) []string
 }
@@ -41,11 +45,14 @@ type Handler struct {
 	metrics   http.Handler
 	upgraders upgraders
 
-	mu       sync.Mutex
-	sessions map[*session.Session]struct{}
-	links    map[*link.Link]struct{}
-	sockets  sync.WaitGroup
-	closed   bool
+	sessions *session.Sessions
+	taken    atomic.Int64 // sockets that count [LIMIT-2]
+
+	mu      sync.Mutex
+	clients map[*session.Attachment]struct{}
+	runners map[*link.Conn]struct{}
+	sockets sync.WaitGroup
+	closed  bool
 }
 
 // New makes a Handler.
@@ -53,7 +60,7 @@ func New(cfg Config) *Handler {
 	return &Handler{
 		cfg: cfg, auth: cfg.Session.Auth, limits: cfg.Session.Limits,
 		metrics: metricsHandler(cfg.Session.Stats), upgraders: newUpgraders(cfg.Session.Limits.MaxFrame),
-		sessions: map[*session.Session]struct{}{}, links: map[*link.Link]struct{}{},
+		sessions: session.New(cfg.Session), clients: map[*session.Attachment]struct{}{}, runners: map[*link.Conn]struct{}{},
 	}
 }
 

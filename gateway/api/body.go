@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/payload"
@@ -35,11 +37,14 @@ type body struct {
 var noArgs = cbor.RawMessage{0x80} // the empty array
 
 // readBody reads the body of an action or a creation. No body is an empty one.
-func (h *Handler) readBody(r *http.Request) (body, *wire.Error) {
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body, *wire.Error) {
 	b := body{Args: noArgs}
-	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(h.limits.MaxFrame)))
+	raw, err := h.readAll(w, r)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return b, wire.RequestTooLarge.Newf("The body has more than %d bytes.", h.limits.MaxFrame)
+	}
+	if errors.Is(err, errMemory) {
+		return b, wire.GatewayOverloaded.New()
 	}
 	if err != nil {
 		return b, wire.RequestInvalid.Newf("The body could not be read.")
@@ -60,6 +65,39 @@ func (h *Handler) readBody(r *http.Request) (body, *wire.Error) {
 		return b, wire.RequestInvalidPayload.Newf("The body is not a map with args and input: %v.", err)
 	}
 	return b, h.checkBody(&b)
+}
+
+// readAll reads a body within the time of a message, and within the memory budget.
+func (h *Handler) readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	// Not every server has deadlines; where there are none, reading ends with the client.
+	socket := http.NewResponseController(w)
+	_ = socket.SetReadDeadline(time.Now().Add(h.sessions.MessageWait()))
+	m := metered{from: http.MaxBytesReader(nil, r.Body, int64(h.limits.MaxFrame)), budget: h.cfg.Session.Budget}
+	raw, err := io.ReadAll(&m)
+	m.budget.Add(-m.read)
+	_ = socket.SetReadDeadline(time.Time{})
+	return raw, err
+}
+
+// metered counts what was read until the reading is over.
+type metered struct {
+	from   io.Reader
+	budget *budget.Budget
+	read   int
+}
+
+// Read implements io.Reader.
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.from.Read(p)
+	m.read += n
+	m.budget.Add(n)
+	if err == nil && m.budget.Level() == budget.Full {
+		err = errMemory
+	}
+	return n, err
 }
 
 func (h *Handler) checkBody(b *body) *wire.Error {

@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"reflect"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,7 +31,6 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
 
 // metadata tells what this gateway is and speaks. It needs no token: a client reads it before it has one.
 func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
-	l := h.limits
 	h.reply(w, r, http.StatusOK, map[string]any{
 		"name": "stagedoor", "version": h.cfg.Version, "gateway": h.cfg.Session.Gateway, "region": h.cfg.Region,
 		"development": h.cfg.Session.Development,
@@ -37,12 +38,19 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 			"client": []string{wire.SubprotocolClientProto, wire.SubprotocolClientJSON},
 			"runner": map[string]any{"min": wire.ProtocolMin, "max": wire.ProtocolMax, "features": wire.RunnerFeatures()},
 		},
-		"limits": map[string]int{
-			"maxMessage": l.MaxFrame, "maxArgs": l.MaxArgs, "maxInput": l.MaxInput, "maxParams": l.MaxParams,
-			"maxCalls": l.MaxCalls, "maxConnections": l.MaxConnections, "maxSubscriptions": l.MaxSubscriptions,
-			"maxState": l.MaxState, "maxOutput": l.MaxOutput, "maxEvent": l.MaxEvent,
-		},
+		"limits": limitTable(h.limits),
 	})
+}
+
+// limitTable is the table of limits by the names that the protocols announce them with [LIMIT-1].
+func limitTable(l wire.Limits) map[string]int64 {
+	table, names := reflect.ValueOf(l), strings.NewReplacer("MaxFrame", "MaxMessage", "KV", "Kv")
+	limits := map[string]int64{}
+	for i := range table.NumField() {
+		name := names.Replace(table.Type().Field(i).Name)
+		limits[strings.ToLower(name[:1])+name[1:]] = table.Field(i).Int()
+	}
+	return limits
 }
 
 func (h *Handler) serveMetrics(w http.ResponseWriter, r *http.Request) {
@@ -81,5 +89,13 @@ func metricsHandler(s *stats.Stats) http.Handler {
 	counter("invalid_reports", "Actors fenced because their runner broke the protocol.", &s.InvalidReports)
 	counter("errors_replaced", "Error codes that their sender may not send.", &s.ErrorsReplaced)
 	counter("frames_malformed", "Frames that could not be decoded.", &s.FramesMalformed)
+	counter("hung_actors", "Actors fenced because they left a call or an open unanswered.", &s.Hung)
+	counter("adoptions", "Actors that went on with their memory after the session of their runner was lost.", &s.Adopted)
+	s.EachLimit(func(name string, reached *stats.Counter) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "stagedoor_limit_reached_total", Help: "Messages, requests and sessions that reached a limit.",
+			ConstLabels: prometheus.Labels{"limit": name},
+		}, func() float64 { return float64(reached.Value()) }))
+	})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 )
 
 // outgoing makes one write of whatever is queued when the socket is free, without a goroutine while nothing is. It is
@@ -12,12 +14,16 @@ import (
 // Safe for concurrent use.
 type outgoing struct {
 	net.Conn
-	limit int
+	limit  int
+	budget *budget.Budget
 
 	mu      sync.Mutex
 	queue   []byte
-	writing bool // the drain goroutine runs
-	last    bool // nothing may follow; the connection is closed behind the queue
+	batch   int    // bytes that are being written
+	charged int    // of all these, the budget knows
+	refill  func() // may queue more; called when nothing is left
+	writing bool   // the drain goroutine runs
+	last    bool   // nothing may follow; the connection is closed behind the queue
 	err     error
 	drained sync.WaitGroup
 }
@@ -40,7 +46,7 @@ func (o *outgoing) Write(p []byte) (int, error) {
 		return 0, errQueueFull
 	}
 	o.queue = append(o.queue, p...)
-	o.startLocked()
+	o.queuedLocked()
 	return len(p), nil
 }
 
@@ -52,21 +58,52 @@ func (o *outgoing) message(opcode byte, p []byte) bool {
 		return false
 	}
 	o.queue = append(appendHeader(o.queue, opcode, len(p)), p...)
-	o.startLocked()
+	o.queuedLocked()
 	return true
 }
 
+// backlog is how much is not written yet.
+func (o *outgoing) backlog() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) + o.batch
+}
+
+// ended tells whether nothing can be queued any more.
+func (o *outgoing) ended() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last || o.err != nil
+}
+
 // finish queues p whatever is queued already, and closes the connection behind it, or after farewellWait.
-func (o *outgoing) finish(p []byte) {
+func (o *outgoing) finish(p []byte) { o.end(p, false) }
+
+// cut is finish, but what is queued, and not being written already, is forgotten. The budget has its bytes back at once:
+// what a write holds that does not come to its end is gone after farewellWait.
+func (o *outgoing) cut(p []byte) { o.end(p, true) }
+
+func (o *outgoing) end(p []byte, forget bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.last || o.err != nil {
 		return
 	}
+	if forget {
+		o.queue = nil
+		o.charge(0)
+	}
 	o.last = true
 	o.queue = append(o.queue, p...)
 	o.startLocked()
 	time.AfterFunc(farewellWait, func() { _ = o.Conn.Close() })
+}
+
+// drainedTo sets what is called when everything queued was written.
+func (o *outgoing) drainedTo(refill func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refill = refill
 }
 
 // Close implements net.Conn: what is queued is still written.
@@ -77,6 +114,21 @@ func (o *outgoing) Close() error {
 
 // farewellWait is how long a client may take to read the last of it.
 const farewellWait = 2 * time.Second
+
+// queuedLocked sees to what was just queued.
+func (o *outgoing) queuedLocked() {
+	if now := len(o.queue) + o.batch; now > o.charged {
+		const step = 4 << 10 // not for each message
+		o.charge((now + step - 1) / step * step)
+	}
+	o.startLocked()
+}
+
+// charge tells the budget what is held now.
+func (o *outgoing) charge(n int) {
+	o.budget.Add(n - o.charged)
+	o.charged = n
+}
 
 func (o *outgoing) startLocked() {
 	if o.writing {
@@ -92,29 +144,49 @@ const keepQueue = 32 << 10
 func (o *outgoing) drain() {
 	var batch []byte
 	for {
-		o.mu.Lock()
-		batch, o.queue = o.queue, batch[:0]
-		if len(batch) == 0 {
-			o.writing, o.queue = false, nil
-			last := o.last
-			o.mu.Unlock()
-			if last {
-				_ = o.Conn.Close()
-			}
+		batch = o.next(batch)
+		if batch == nil {
 			return
 		}
-		o.mu.Unlock()
 		if _, err := o.Conn.Write(batch); err != nil {
 			o.mu.Lock()
-			o.err, o.writing, o.queue = err, false, nil
+			o.err, o.writing, o.queue, o.batch = err, false, nil, 0
+			o.charge(0)
 			o.mu.Unlock()
 			_ = o.Conn.Close()
 			return
 		}
-		if cap(batch) > keepQueue {
-			batch = nil
-		}
 	}
+}
+
+// next takes all that is queued, to be written; nil: the drain goroutine ends. written is the batch before, whose buffer
+// is used again.
+func (o *outgoing) next(written []byte) []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.batch = 0
+	if refill := o.refill; len(o.queue) == 0 && refill != nil && !o.last {
+		o.mu.Unlock()
+		refill()
+		o.mu.Lock()
+	}
+	if len(o.queue) == 0 {
+		o.writing, o.queue = false, nil
+		o.charge(0)
+		if o.last {
+			_ = o.Conn.Close()
+		}
+		return nil
+	}
+	if cap(written) > keepQueue {
+		written = nil
+	}
+	batch := o.queue
+	o.queue, o.batch = written[:0], len(batch)
+	if o.charged > 2*len(batch)+keepQueue {
+		o.charge(len(batch))
+	}
+	return batch
 }
 
 // wait returns when nothing is being written; the connection was closed before.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"errors"
 	"net"
 	"net/http"
@@ -97,20 +98,23 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *cli
 	if socket == nil {
 		return
 	}
+	defer h.freeSocket()
 	var form session.Form = session.JSON{}
 	if chosen == wire.SubprotocolClientProto {
 		form = session.Proto{}
 	}
-	s := session.New(h.cfg.Session, socket, form, parameter(r, "namespace", "Stagedoor-Namespace"), token(r))
-	if h.enter(s) {
-		defer h.leave(s)
+	a := h.sessions.Accept(socket, form, parameter(r, "namespace", "Stagedoor-Namespace"), token(r), h.remote(r))
+	socket.out.drainedTo(a.Drained)
+	socket.in.leave = a.Leave
+	if h.enter(a) {
+		defer h.leave(a)
 	} else {
-		s.Goodbye(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		a.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
 		first = nil
 	}
-	socket.reader = sessionReader{s, socket.out}
-	defer socket.end(s.Ended)
-	if first == nil || s.OpenFirst(first) {
+	socket.reader = clientReader{a, socket.out}
+	defer socket.end(a.Ended)
+	if first == nil || a.OpenFirst(first) {
 		h.read(conn)
 	}
 }
@@ -137,15 +141,21 @@ func (h *Handler) connectRunner(w http.ResponseWriter, r *http.Request) {
 	if socket == nil {
 		return
 	}
-	l := link.New(h.cfg.Link, linkSocket{socket})
-	defer h.track(l)()
-	socket.reader = linkReader{l}
-	defer l.Ended()
+	defer h.freeSocket()
+	c := link.Accept(h.cfg.Link, linkSocket{socket})
+	defer h.track(c)()
+	socket.reader = linkReader{c}
+	defer c.Ended()
 	h.read(conn)
 }
 
-// ServeRunner runs a runner link on a byte stream until it ends. It owns conn.
+// ServeRunner runs a runner's socket, a byte stream, until it ends. It owns conn.
 func (h *Handler) ServeRunner(conn net.Conn) {
+	if !h.takeSocket() {
+		_ = conn.Close() // before a Hello there is nothing to say it by
+		return
+	}
+	defer h.freeSocket()
 	link.ServeStream(h.cfg.Link, conn, h.track)
 }
 
@@ -156,20 +166,28 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 		h.fail(w, r, wire.RequestInvalid.Newf("This endpoint is a WebSocket."))
 		return nil, nil
 	}
+	if !h.takeSocket() {
+		h.fail(w, r, wire.GatewayOverloaded.Newf("The gateway has as many sockets as it may."))
+		return nil, nil
+	}
 	raw, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		h.freeSocket()
 		h.fail(w, r, wire.RequestInvalid.Newf("WebSocket needs HTTP/1.1."))
 		return nil, nil
 	}
 	_ = raw.SetDeadline(time.Time{}) // the HTTP server's time-outs end here
 	s := &socket{raw: raw, text: chosen != wire.SubprotocolClientProto}
-	conn := raw
+	conn, reader := raw, buffered.Reader
 	if queue > 0 {
-		s.out = &outgoing{Conn: raw, limit: queue}
-		conn = s.out
+		early, _ := buffered.Peek(buffered.Reader.Buffered()) // it has so many
+		s.out = &outgoing{Conn: raw, limit: queue, budget: h.cfg.Session.Budget}
+		s.in = &incoming{Conn: raw, early: early, budget: h.cfg.Session.Budget, wait: h.sessions.MessageWait()}
+		conn, reader = s.out, bufio.NewReader(s.in)
 	}
-	ws, err := h.upgraders[chosen].UpgradeFromConn(conn, buffered.Reader, r)
+	ws, err := h.upgraders[chosen].UpgradeFromConn(conn, reader, r)
 	if err != nil {
+		h.freeSocket()
 		_ = raw.Close()
 		if s.out != nil {
 			s.out.wait()
@@ -197,6 +215,7 @@ type reader interface {
 // socket is a WebSocket as session.Socket and as the base of a link.Socket.
 type socket struct {
 	raw    net.Conn
+	in     *incoming // nil for a runner's
 	out    *outgoing // nil for a runner's
 	ws     *gws.Conn
 	text   bool
@@ -205,6 +224,7 @@ type socket struct {
 
 // end tells the session that its socket is not read any more, and waits until what is queued was written.
 func (s *socket) end(ended func()) {
+	s.in.ended()
 	ended()
 	_ = s.out.Close()
 	s.out.wait()
@@ -219,8 +239,20 @@ func (s *socket) Send(message []byte) bool {
 	return s.out.message(opcode, message)
 }
 
+// Backlog implements session.Socket.
+func (s *socket) Backlog() int { return s.out.backlog() }
+
+// Ended implements session.Socket.
+func (s *socket) Ended() bool { return s.out.ended() }
+
 // Finish implements session.Socket.
-func (s *socket) Finish(farewell []byte, e *wire.Error) {
+func (s *socket) Finish(farewell []byte, e *wire.Error) { s.out.finish(s.last(farewell, e)) }
+
+// Cut implements session.Socket.
+func (s *socket) Cut(farewell []byte, e *wire.Error) { s.out.cut(s.last(farewell, e)) }
+
+// last is the farewell and the close frame behind it.
+func (s *socket) last(farewell []byte, e *wire.Error) []byte {
 	var last []byte
 	if len(farewell) > 0 {
 		opcode := byte(opBinary)
@@ -230,7 +262,7 @@ func (s *socket) Finish(farewell []byte, e *wire.Error) {
 		last = append(appendHeader(last, opcode, len(farewell)), farewell...)
 	}
 	code, reason := closeCode(e)
-	s.out.finish(appendClose(last, code, reason))
+	return appendClose(last, code, reason)
 }
 
 // Ping implements session.Socket.
@@ -267,26 +299,26 @@ func (s linkSocket) WriteFrames(b []byte) error { return s.ws.WriteMessage(gws.O
 // Close implements link.Socket.
 func (s linkSocket) Close() error { return s.raw.Close() }
 
-// linkReader is a Link as reader.
-type linkReader struct{ *link.Link }
+// linkReader is a runner's link.Conn as reader.
+type linkReader struct{ *link.Conn }
 
 // Receive implements reader.
-func (l linkReader) Receive(b []byte) bool { return l.Link.Receive(b) == nil }
+func (l linkReader) Receive(b []byte) bool { return l.Conn.Receive(b) == nil }
 
 // Heard implements reader.
 func (l linkReader) Heard() {}
 
 // Finished implements reader.
-func (l linkReader) Finished() { l.Link.Wait() }
+func (l linkReader) Finished() { l.Conn.Wait() }
 
-// sessionReader is a Session as reader.
-type sessionReader struct {
-	*session.Session
+// clientReader is an Attachment as reader.
+type clientReader struct {
+	*session.Attachment
 	out *outgoing
 }
 
 // Finished implements reader.
-func (s sessionReader) Finished() { s.out.wait() }
+func (c clientReader) Finished() { c.out.wait() }
 
 // socketEvents hands what gws reads to the socket's reader. Control frames are the library's to answer.
 type socketEvents struct{ gws.BuiltinEventHandler }

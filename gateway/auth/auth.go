@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"strconv"
 
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -32,6 +33,9 @@ func (k Kind) String() string {
 // Principal is who a request comes from. It is comparable.
 type Principal struct {
 	Kind Kind
+	// Subject tells the principals of one kind apart: for a static token its place in the configured list, from 1 on.
+	// Whoever shares a token is one principal [LIMIT-2]. Empty where no token was asked for.
+	Subject string
 }
 
 // Tokens are the static tokens of each kind, in clear. A token may stand in more than one list.
@@ -49,8 +53,8 @@ type Authenticator struct {
 }
 
 type digest struct {
-	kind Kind
-	sum  [sha256.Size]byte
+	principal Principal
+	sum       [sha256.Size]byte
 }
 
 // New makes an Authenticator. With insecure everybody may do everything, token or not.
@@ -60,8 +64,9 @@ func New(t Tokens, insecure bool) (*Authenticator, error) {
 		kind   Kind
 		tokens []string
 	}{{Admin, t.Admin}, {Client, t.Client}, {Runner, t.Runner}} {
-		for _, token := range list.tokens {
-			a.known = append(a.known, digest{list.kind, sha256.Sum256([]byte(token))})
+		for i, token := range list.tokens {
+			p := Principal{Kind: list.kind, Subject: strconv.Itoa(i + 1)}
+			a.known = append(a.known, digest{p, sha256.Sum256([]byte(token))})
 		}
 	}
 	if !insecure && len(a.known) == 0 {
@@ -85,8 +90,8 @@ func (a *Authenticator) Authenticate(token string, want Kind) (Principal, *wire.
 			continue
 		}
 		known = true
-		if !allowed && (d.kind == want || d.kind == Admin && want == Client) {
-			allowed, p = true, Principal{Kind: d.kind}
+		if kind := d.principal.Kind; !allowed && (kind == want || kind == Admin && want == Client) {
+			allowed, p = true, d.principal
 		}
 	}
 	switch {

@@ -40,6 +40,20 @@ func TestTokensAreOfAKind(t *testing.T) {
 	}
 }
 
+// [LIMIT-2]: whoever shares a token is one principal, and nobody else is.
+func TestATokenIsAPrincipal(t *testing.T) {
+	a, err := New(Tokens{Client: []string{"c", "d", "c"}, Runner: []string{"r"}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := a.Authenticate("c", Client)
+	again, _ := a.Authenticate("c", Client)
+	d, _ := a.Authenticate("d", Client)
+	if c != again || c == d {
+		t.Errorf("c is %v and %v, d is %v", c, again, d)
+	}
+}
+
 func TestAnOpenGatewayMustBeAskedFor(t *testing.T) {
 	if _, err := New(Tokens{}, false); !errors.Is(err, ErrNoTokens) {
 		t.Errorf("without tokens: %v", err)

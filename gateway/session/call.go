@@ -6,47 +6,64 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// call sends an action on its way, or answers why it cannot be sent.
-func (s *Session) call(m *wire.ClientCall) {
-	if m.ID == 0 || m.ID > wire.MaxID {
-		s.protocolError(wire.RequestInvalid.Newf("A call's id is between 1 and 2^53 - 1."))
-		return
-	}
-	c := &route.Call{Caller: s, Tag: m.ID, Oneway: m.Oneway}
-	if e := s.prepare(c, m); e != nil {
-		s.refuse(m, e)
-		return
-	}
-	if e := s.enlist(c); e != nil {
-		s.refuse(m, e)
-		return
-	}
-	s.cfg.Router.Call(c)
+// call is a call under way.
+type call struct {
+	route.Call
+	session *Session
+	channel *channel
+	weight  int // memory that it holds
 }
 
-// refuse answers a call that goes nowhere. A one-way call has no result, so its sender hears of it as of a bad frame.
+// call sends an action on its way, or answers why it cannot be sent.
+func (s *Session) call(m *wire.ClientCall, size int) {
+	c, e := s.begin(m, size)
+	if e != nil {
+		s.refuse(m, e)
+		return
+	}
+	s.cfg.Router.Call(&c.Call)
+}
+
+// begin checks a call and counts it as under way.
+func (s *Session) begin(m *wire.ClientCall, size int) (*call, *wire.Error) {
+	c := &call{session: s}
+	c.Caller, c.Tag, c.Oneway = c, m.ID, m.Oneway
+	return c, s.enlist(c, m, size, s.prepare(c, m))
+}
+
+// refuse answers a call that goes nowhere. One that is one-way, or has no id, has no result: its sender hears of it as of
+// a bad frame.
 func (s *Session) refuse(m *wire.ClientCall, e *wire.Error) {
-	if m.Oneway {
+	if m.Oneway || !validID(m.ID) {
 		s.protocolError(e)
 		return
 	}
-	s.send(&wire.ClientCallResult{ID: m.ID, Connection: m.Connection, Error: e})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch, n := s.answerOn(m.Connection)
+	s.sendLocked(ch, &wire.ClientCallResult{ID: m.ID, Connection: n, Error: e})
 }
 
+func validID(id uint64) bool { return id != 0 && id <= wire.MaxID }
+
 // prepare checks a call and fills it in. What it keeps of m is copied: m aliases the socket's buffer.
-func (s *Session) prepare(c *route.Call, m *wire.ClientCall) *wire.Error {
-	l := s.cfg.Limits
+func (s *Session) prepare(c *call, m *wire.ClientCall) *wire.Error {
+	l := &s.cfg.Limits
 	switch {
+	case !validID(m.ID):
+		return wire.RequestInvalid.Newf("A call's id is between 1 and 2^53 - 1.")
 	case len(m.IdempotencyKey) > 0:
 		return wire.RequestUnsupported.Newf("Idempotency keys are not supported yet.")
 	case len(m.Action) == 0 || len(m.Action) > l.MaxAction:
 		return wire.RequestInvalid.Newf("An action name has 1 to %d bytes.", l.MaxAction)
 	case len(m.Args) > l.MaxArgs:
+		s.cfg.Stats.Limit(stats.MaxArgs)
 		return wire.RequestTooLarge.Newf("The arguments have %d bytes, at most %d are allowed.", len(m.Args), l.MaxArgs)
 	case m.Connection != 0 && (m.Target != nil || m.TargetID != ""):
 		return wire.RequestInvalid.Newf("A call names a connection or a target, not both.")
@@ -55,13 +72,12 @@ func (s *Session) prepare(c *route.Call, m *wire.ClientCall) *wire.Error {
 	c.Action, c.Args = owned[:len(m.Action):len(m.Action)], owned[len(m.Action):]
 	c.Deadline = s.cfg.Router.Deadline(time.Duration(m.DeadlineMs) * time.Millisecond)
 	c.Principal = s.principal
+	c.weight = len(owned) + len(m.Input)
 	if len(m.Trace) == traceLen {
 		c.Trace, c.TraceState = bytes.Clone(m.Trace), bytes.Clone(m.TraceState)
+		c.weight += len(c.Trace) + len(c.TraceState)
 	}
 	if m.Connection != 0 {
-		if c.Connection = s.connection(m.Connection); c.Connection == nil {
-			return wire.ConnectionNotFound.Newf("The session has no open connection %d.", m.Connection)
-		}
 		return nil
 	}
 	return s.aim(&c.Request, m.Target, m.TargetID, m.Mode, m.Input, m.HasInput)
@@ -73,6 +89,7 @@ const traceLen = 25
 // aim fills in whom a request is for, and with what it may create it [LIFE-1].
 func (s *Session) aim(r *route.Request, target *commonv1alpha1.Address, id string, mode commonv1alpha1.Mode, input []byte, hasInput bool) *wire.Error {
 	if len(input) > s.cfg.Limits.MaxInput {
+		s.cfg.Stats.Limit(stats.MaxInput)
 		return wire.RequestTooLarge.Newf("The input has %d bytes, at most %d are allowed.", len(input), s.cfg.Limits.MaxInput)
 	}
 	r.Mode = mode
@@ -103,41 +120,76 @@ func (s *Session) aim(r *route.Request, target *commonv1alpha1.Address, id strin
 	return nil
 }
 
-// enlist remembers a call until it is answered [CALL-2].
-func (s *Session) enlist(c *route.Call) *wire.Error {
-	if c.Oneway {
-		return nil
-	}
+// enlist counts the frame of a call and remembers the call until it is answered [CALL-2]; e is what was found wrong with it
+// before.
+func (s *Session) enlist(c *call, m *wire.ClientCall, size int, e *wire.Error) *wire.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.resumable {
+		s.arrived(m.Connection, size)
+	}
+	if e != nil {
+		return e
+	}
+	c.channel = &s.own
+	if m.Connection != 0 {
+		ch := s.channels[m.Connection]
+		if ch == nil || ch.ended {
+			return wire.ConnectionNotFound.Newf("The session has no open connection %d.", m.Connection)
+		}
+		c.channel, c.Connection = ch, ch.conn
+	}
 	switch {
-	case s.ended:
+	case s.over:
 		return wire.ConnectionClosed.New().With(wire.RanNo)
 	case s.calls[c.Tag] != nil:
 		return wire.SessionDuplicateCall.Newf("Call %d is still unanswered.", c.Tag)
-	case len(s.calls) >= s.cfg.Limits.MaxCalls:
+	case s.pending >= s.cfg.Limits.MaxCalls:
+		s.cfg.Stats.Limit(stats.MaxCalls)
 		return wire.SessionTooManyCalls.Newf("A session has at most %d unanswered calls.", s.cfg.Limits.MaxCalls)
 	}
-	s.calls[c.Tag] = c
+	if e := s.sessions.Overloaded(); e != nil {
+		return e
+	}
+	if e := s.quota.Call(); e != nil {
+		return e
+	}
+	s.pending++
+	s.hold(c.weight)
+	if !c.Oneway {
+		s.calls[c.Tag] = c
+	}
 	return nil
 }
 
 // Reply implements route.Caller.
-func (s *Session) Reply(c *route.Call, r route.Result) {
+func (c *call) Reply(_ *route.Call, r route.Result) {
+	s := c.session
 	if r.Error != nil {
 		s.cfg.Stats.CallErrors.Inc()
 	}
-	if c.Oneway {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.calls, c.Tag)
-	m := wire.ClientCallResult{ID: c.Tag, Output: r.Output, HasOutput: r.HasOutput, Error: r.Error}
-	if c.Connection != nil {
-		m.Connection = c.Connection.Tag
+	s.pending--
+	s.hold(-c.weight)
+	s.quota.Done()
+	if s.over {
+		if s.pending == 0 {
+			s.quota.Drop()
+		}
+		return
 	}
-	s.sendLocked(&m)
+	if s.calls[c.Tag] != c {
+		return // one-way, or its channel was lost
+	}
+	delete(s.calls, c.Tag)
+	ch := c.channel
+	if ch.ended && s.resumable {
+		ch = &s.own // it crossed the close [SESS-12]
+	}
+	s.result = wire.ClientCallResult{ID: c.Tag, Connection: ch.number, Output: r.Output, HasOutput: r.HasOutput, Error: r.Error}
+	s.sendLocked(ch, &s.result)
+	s.result = wire.ClientCallResult{}
 }
 
 func (s *Session) cancel(id uint64) {
@@ -145,6 +197,13 @@ func (s *Session) cancel(id uint64) {
 	c := s.calls[id]
 	s.mu.Unlock()
 	if c != nil { // else it is answered already
-		s.cfg.Router.Cancel(c, runnerv1alpha1.CancelReason_CANCEL_REASON_CALLER)
+		s.cfg.Router.Cancel(&c.Call, runnerv1alpha1.CancelReason_CANCEL_REASON_CALLER)
+	}
+}
+
+// cancelAll says of calls that nobody waits for them any more.
+func (s *Session) cancelAll(calls []*call) {
+	for _, c := range calls {
+		s.cfg.Router.Cancel(&c.Call, runnerv1alpha1.CancelReason_CANCEL_REASON_DISCONNECTED)
 	}
 }

@@ -15,8 +15,8 @@ import (
 // Form is one encoding of the client protocol: Proto or JSON.
 type Form interface {
 	fanout.Form
-	// decode hands what a socket message holds to the session. false ends the session.
-	decode(s *Session, data []byte) bool
+	// decode hands what a socket message holds to the session. false ends the socket.
+	decode(a *Attachment, data []byte) bool
 	// append appends one message; nothing if it cannot be carried in this form.
 	append(dst []byte, m any) []byte
 }
@@ -36,34 +36,75 @@ func (Proto) append(dst []byte, m any) []byte {
 	return wire.AppendMessage(dst, wire.Client(m.(proto.Message)))
 }
 
-func (Proto) decode(s *Session, data []byte) bool {
+func (Proto) decode(a *Attachment, data []byte) bool {
 	for len(data) > 0 {
-		raw, rest, err := wire.NextFrame(data, s.cfg.Limits.MaxFrame)
+		raw, rest, err := wire.NextFrame(data, a.sessions.cfg.Limits.MaxFrame)
 		if err != nil {
-			s.cfg.Stats.FramesMalformed.Inc()
-			s.Goodbye(wire.RequestInvalidFrame.Newf("Framing: %v.", err), commonv1alpha1.Reconnect_RECONNECT_ANY)
+			a.sessions.cfg.Stats.FramesMalformed.Inc()
+			a.Close(wire.RequestInvalidFrame.Newf("Framing: %v.", err), commonv1alpha1.Reconnect_RECONNECT_ANY)
 			return false
 		}
 		data = rest
-		f, err := wire.ParseFrame(raw)
-		if err != nil {
-			s.protocolError(wire.RequestInvalidFrame.Newf("%v.", err))
-			continue
-		}
-		m, err := wire.DecodeClient(f)
-		switch {
-		case err != nil:
-			s.protocolError(wire.RequestInvalidFrame.Newf("%v.", err))
-		case m == nil:
-			// Field 1 is the id or the connection number of every client message.
-			s.send(&commonv1alpha1.Unsupported{Kind: uint32(f.Kind), Number: wire.NumberAt(f.Body, 1)})
-		default:
-			if !s.handle(m) {
-				return false
-			}
+		if !a.frame(raw) {
+			return false
 		}
 	}
 	return true
+}
+
+// frame takes one frame of the binary form. false ends the socket.
+func (a *Attachment) frame(raw []byte) bool {
+	size := len(raw) + wire.HeaderLen
+	f, err := wire.ParseFrame(raw)
+	if err != nil {
+		a.unreadable(0, size)
+		a.fault(wire.RequestInvalidFrame.Newf("%v.", err))
+		return true
+	}
+	if most := a.sessions.maxListing(); (f.Kind == wire.ClientHello || f.Kind == wire.ClientAck) && len(f.Body) > most {
+		a.fault(wire.RequestTooLarge.Newf("A Hello or an Ack has at most %d bytes.", most))
+		return true
+	}
+	m, err := wire.DecodeClient(f)
+	switch {
+	case err != nil:
+		if isCounted(f.Kind) {
+			a.unreadable(connectionOf(f), size)
+		}
+		a.fault(wire.RequestInvalidFrame.Newf("%v.", err))
+	case m == nil:
+		if isCounted(f.Kind) {
+			a.unreadable(0, size)
+		}
+		// Field 1 is the id or the connection number of every client message.
+		a.answer(&commonv1alpha1.Unsupported{Kind: uint32(f.Kind), Number: wire.NumberAt(f.Body, 1)})
+	default:
+		return a.handle(m, size)
+	}
+	return true
+}
+
+// isCounted tells the kinds that count on a channel when a client sends them [SESS-12].
+func isCounted(k wire.Kind) bool { return k != wire.ClientHello && !k.IsLink() }
+
+// connectionOf is the connection that a damaged frame names, as far as it can be read.
+func connectionOf(f wire.Frame) uint64 {
+	switch f.Kind {
+	case wire.ClientConnectionOpen, wire.ClientConnectionClose:
+		return wire.NumberAt(f.Body, 1)
+	case wire.ClientCallKind, wire.ClientSubscribe, wire.ClientUnsubscribe:
+		return wire.NumberAt(f.Body, 2)
+	default:
+		return 0
+	}
+}
+
+// unreadable counts a frame that is not handled: on the connection that it names, or else on channel 0 [SESS-12].
+func (a *Attachment) unreadable(connection uint64, size int) {
+	if s := a.session.Load(); s != nil {
+		a.settle(s)
+		s.count(connection, size)
+	}
 }
 
 // JSON is the text form: one object per message [SESS-10].
@@ -91,30 +132,38 @@ func (JSON) append(dst []byte, m any) []byte {
 	return out
 }
 
-func (JSON) decode(s *Session, data []byte) bool {
+func (JSON) decode(a *Attachment, data []byte) bool {
 	m, err := clientjson.Decode(data)
 	if bad, ok := errors.AsType[*clientjson.DecodeError](err); ok {
-		s.undecodable(bad)
+		if !uncounted[bad.Type] {
+			a.unreadable(bad.Connection, len(data))
+		}
+		a.undecodable(bad)
 		return true
 	}
 	if unknown, ok := m.(*clientjson.Unknown); ok {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.sendLocked(unknown) // as the Unsupported that answers it [FRAME-4]
+		a.unreadable(0, len(data))
+		a.answer(unknown) // as the Unsupported that answers it [FRAME-4]
 		return true
 	}
-	return s.handle(m)
+	return a.handle(m, len(data))
 }
 
+// uncounted are the types that isCounted says no to.
+var uncounted = map[string]bool{"hello": true, "ping": true, "pong": true, "ack": true, "goodbye": true}
+
 // undecodable answers a bad text message: as the result of the request that it names, if it does [SESS-9].
-func (s *Session) undecodable(bad *clientjson.DecodeError) {
-	s.cfg.Stats.FramesMalformed.Inc()
+func (a *Attachment) undecodable(bad *clientjson.DecodeError) {
+	a.sessions.cfg.Stats.FramesMalformed.Inc()
+	s, request := a.session.Load(), bad.ID != 0
 	switch {
-	case bad.ID != 0 && bad.Type == "call":
-		s.send(&wire.ClientCallResult{ID: bad.ID, Connection: bad.Connection, Error: bad.Err})
-	case bad.ID != 0 && (bad.Type == "subscribe" || bad.Type == "unsubscribe"):
-		s.send(&clientv1alpha1.SubscriptionResult{Id: bad.ID, Connection: bad.Connection, Error: bad.Err.Proto()})
+	case request && bad.Type == "call" && s != nil:
+		s.refuse(&wire.ClientCall{ID: bad.ID, Connection: bad.Connection}, bad.Err)
+	case request && (bad.Type == "subscribe" || bad.Type == "unsubscribe") && s != nil:
+		s.answerSubscription(bad.Connection, bad.ID, bad.Err)
+	case request && bad.Type == "call":
+		a.answer(&wire.ClientCallResult{ID: bad.ID, Connection: bad.Connection, Error: bad.Err})
 	default:
-		s.send(&clientv1alpha1.ProtocolError{Error: bad.Err.Proto()})
+		a.answer(&clientv1alpha1.ProtocolError{Error: bad.Err.Proto()})
 	}
 }

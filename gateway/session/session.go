@@ -1,266 +1,247 @@
-// Package session is one client's session: it speaks the client protocol and turns it into calls and connections.
+// Package session is the gateway's side of the client protocol: it turns what clients say into calls and connections.
 //
-// A Session is fed with the messages of one socket and queues its answers on it; it knows frames, numbers and limits,
-// neither transports nor how actors are found. gateway/api brings the sockets; gateway/route takes the calls. Receive
-// and Ended belong to the goroutine that reads the socket; everything else is safe for concurrent use. Answers come
-// under an actor's lock; then Session.mu is taken, never the other way round.
-// Requirements: SESS, CALL-1, CALL-2, CALL-5, CONN-1, CONN-5, FRAME, ONCE-0.
+// A Session is one client. It knows channels, numbers and limits, neither transports nor how actors are found. An Attachment
+// is one socket of a client; its Hello begins a Session or goes on with one. A Session that was given resume outlives its
+// sockets: it keeps what it sent until that is acknowledged. Sessions is all of a gateway. gateway/api brings the sockets;
+// gateway/route takes the calls.
+//
+// What an Attachment reads belongs to the goroutine that reads the socket; everything else is safe for concurrent use.
+// Lock order: Session.reading, an actor's lock, Session.mu, then Sessions.mu, a socket's own locks, those of quotas and
+// budget. Answers come under an actor's lock.
+// Requirements: SESS, CALL-1, CALL-2, CALL-5, CONN-1, CONN-5, FRAME, ONCE-0, LIMIT-2, LIMIT-4.
 package session
 
 import (
-	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
+	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
+	"github.com/stagedoor-dev/stagedoor/gateway/quota"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
-	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// Socket carries the messages of one client. Its methods never block.
-type Socket interface {
-	// Send queues a copy of a message. false: the queue is full or the socket has ended.
-	Send(message []byte) bool
-	// Finish queues the farewell even if the queue is full, and closes the socket behind it with the error's name.
-	Finish(farewell []byte, e *wire.Error)
-	// Ping sends the transport's own ping; its answer is to be reported by Session.Heard.
-	Ping()
-	// Transport is the name that actors see.
-	Transport() string
-	// Peer names the other side in logs.
-	Peer() string
-}
-
-// Config is what every session of a gateway shares.
-type Config struct {
-	Router      *route.Router
-	Auth        *auth.Authenticator
-	Limits      wire.Limits
-	Stats       *stats.Stats
-	Logger      *slog.Logger
-	Gateway     string
-	Development bool
-	HelloWait   time.Duration // default 10 s [SESS-4]
-	PingEvery   time.Duration // default 15 s [SESS-5]
-}
-
-// Session is one client on one socket.
+// Session is one client.
 type Session struct {
-	cfg       Config
-	socket    Socket
+	sessions  *Sessions
+	cfg       *Config
 	form      Form
 	id        string
-	token     string // from the transport
 	principal auth.Principal
+	namespace string        // default for addresses
+	quota     *quota.Client // of the address that it began from, wherever the client goes
+	resumable bool
 
-	// Owned by the reading goroutine.
-	open      bool   // Hello was taken, or implied
-	namespace string // default for addresses
-	lastConn  uint64 // highest connection number used
+	// reading is held while a message of the socket is taken, so that a resume reads counts that no frame is between.
+	reading  sync.Mutex
+	lastConn uint64 // highest connection number used; guarded by reading
 
-	heard atomic.Int64 // unix nanoseconds of the last message
-	said  atomic.Bool  // the client has sent a Hello, so it understands pings
-	ready atomic.Bool  // open, for the timer
+	mu       sync.Mutex
+	over     bool
+	socket   *Attachment // nil: there is none
+	buf      []byte      // for encoding
+	result   wire.ClientCallResult
+	calls    map[uint64]*call
+	pending  int // calls whose Reply is to come, those of no interest to the client any more among them
+	own      channel
+	channels map[uint64]*channel // of connections
+	open     int                 // of these, not ended
+	held     int                 // bytes held for the client, but for what its socket has queued
+	charged  int                 // of these, the budget knows
 
-	timer *time.Timer
-
-	mu          sync.Mutex
-	ended       bool
-	buf         []byte // for encoding
-	calls       map[uint64]*route.Call
-	connections map[uint64]*route.Connection
+	resume resume
 }
 
 var sessions atomic.Uint64
 
-// New makes the session of a socket that was just accepted. namespace is the default for its addresses, token what the
-// transport carried; both may be empty.
-func New(cfg Config, socket Socket, form Form, namespace, token string) *Session {
-	if cfg.HelloWait <= 0 {
-		cfg.HelloWait = 10 * time.Second
-	}
-	if cfg.PingEvery <= 0 {
-		cfg.PingEvery = 15 * time.Second
-	}
+func newSession(all *Sessions, a *Attachment, p auth.Principal, q *quota.Client, resumable bool) *Session {
 	s := &Session{
-		cfg: cfg, socket: socket, form: form, token: token, namespace: namespace,
-		id:    cfg.Gateway + "-" + strconv.FormatUint(sessions.Add(1), 36),
-		calls: map[uint64]*route.Call{}, connections: map[uint64]*route.Connection{},
+		sessions: all, cfg: &all.cfg, form: a.form, principal: p, namespace: a.namespace, quota: q, resumable: resumable,
+		id:    all.cfg.Gateway + "-" + strconv.FormatUint(sessions.Add(1), 36),
+		calls: map[uint64]*call{}, channels: map[uint64]*channel{}, socket: a,
 	}
-	cfg.Stats.Sessions.Add(1)
-	s.Heard()
-	s.timer = time.AfterFunc(cfg.HelloWait, s.tick)
+	s.own.session = s
 	return s
 }
 
-// Heard notes a sign of life.
-func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
-
-// Receive takes one message of the socket. false ends the reading. It keeps nothing of data.
-func (s *Session) Receive(data []byte) bool {
-	s.Heard()
-	return s.form.decode(s, data)
-}
-
-// Ended tells the session that its socket is gone: its calls are canceled and its connections end [SESS-8].
-func (s *Session) Ended() {
-	s.timer.Stop()
-	s.cfg.Stats.Sessions.Add(-1)
-	s.mu.Lock()
-	s.ended = true
-	calls, connections := s.calls, s.connections
-	s.calls, s.connections = nil, nil
-	s.mu.Unlock()
-	for _, c := range calls {
-		s.cfg.Router.Cancel(c, runnerv1alpha1.CancelReason_CANCEL_REASON_DISCONNECTED)
-	}
-	for _, c := range connections {
-		c.Close(wire.ConnectionClosed.New())
-	}
-}
-
-// Goodbye ends the session from this side [FRAME-6].
-func (s *Session) Goodbye(e *wire.Error, reconnect commonv1alpha1.Reconnect) {
-	farewell := s.form.append(nil, &commonv1alpha1.Goodbye{
-		Code: e.Name(), Message: e.Message, RetryAfterMs: e.RetryAfterMs, Reconnect: reconnect,
-	})
-	s.socket.Finish(farewell, e)
-}
-
-// tick watches for the first message, then for signs of life [SESS-4] [SESS-5].
-func (s *Session) tick() {
-	quiet := time.Since(time.Unix(0, s.heard.Load()))
-	switch {
-	case !s.ready.Load():
-		s.Goodbye(wire.SessionHelloTimedOut.New(), commonv1alpha1.Reconnect_RECONNECT_SAME)
-		return
-	case quiet >= 3*s.cfg.PingEvery:
-		s.Goodbye(wire.SessionPingTimedOut.New(), commonv1alpha1.Reconnect_RECONNECT_SAME)
-		return
-	case quiet < s.cfg.PingEvery:
-	case s.said.Load():
-		s.send(&commonv1alpha1.Ping{Nonce: uint64(time.Now().UnixMilli())})
-	default:
-		s.socket.Ping()
-	}
-	s.timer.Reset(s.cfg.PingEvery)
-}
-
-// send queues a message for the client. A client that does not read is let go [SESS-6].
-func (s *Session) send(m any) {
+// send queues a frame of a channel; nil: a frame that is about the socket only, and is lost with it.
+func (s *Session) send(ch *channel, m any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sendLocked(m)
+	s.sendLocked(ch, m)
 }
 
 // maxScratch bounds the encoding buffer that a session keeps between messages.
 const maxScratch = 8 << 10
 
-func (s *Session) sendLocked(m any) {
-	if s.ended {
+func (s *Session) sendLocked(ch *channel, m any) {
+	if s.over || s.socket == nil && (ch == nil || !s.resumable) {
 		return
 	}
 	s.buf = s.form.append(s.buf[:0], m)
-	s.queueLocked(s.buf)
+	if len(s.buf) > 0 { // else the form cannot carry it
+		s.pass(ch, s.buf, nil)
+	}
 	if cap(s.buf) > maxScratch {
 		s.buf = nil
 	}
 }
 
-func (s *Session) queueLocked(message []byte) {
-	if len(message) == 0 || s.socket.Send(message) || s.ended {
+// pass lets an encoded frame out; shared is set if others get the same one.
+func (s *Session) pass(ch *channel, frame []byte, shared *fanout.Frame) {
+	if ch != nil && s.resumable && !s.keep(ch, frame, shared) {
+		return // it is kept, and its turn comes
+	}
+	if !s.socket.out.Send(frame) {
+		s.refused()
 		return
 	}
-	s.ended = true
-	s.cfg.Stats.SlowReaders.Inc()
-	s.cfg.Logger.Info("session closed: slow reader", "session", s.id, "peer", s.socket.Peer())
-	s.Goodbye(wire.SessionSlowReader.New(), commonv1alpha1.Reconnect_RECONNECT_SAME)
+	if ch != nil && ch.received-ch.told >= alongFrames {
+		s.ack(ch)
+	}
+}
+
+// answerOn is the channel on which something is said of connection n, and the number to name there: the session's own and
+// none where the channel has ended or never was [SESS-12].
+func (s *Session) answerOn(n uint64) (*channel, uint64) {
+	if !s.resumable {
+		return &s.own, n
+	}
+	if ch := s.channels[n]; ch != nil && !ch.ended {
+		return ch, n
+	}
+	return &s.own, 0
 }
 
 // protocolError answers a frame that cannot be used; the session goes on [FRAME-3].
 func (s *Session) protocolError(e *wire.Error) {
 	s.cfg.Stats.FramesMalformed.Inc()
-	s.send(&clientv1alpha1.ProtocolError{Error: e.Proto()})
+	s.send(&s.own, &clientv1alpha1.ProtocolError{Error: e.Proto()})
 }
 
-// hello takes the client's Hello, or an empty one in its place [SESS-2]. false ends the session.
-func (s *Session) hello(m *clientv1alpha1.Hello) bool {
-	token := m.GetToken()
-	if token == "" {
-		token = s.token
+// refused deals with a socket that did not take a message: it has ended, or its client does not read.
+func (s *Session) refused() {
+	if s.socket.out.Ended() {
+		s.detachLocked()
+		return
 	}
-	principal, refusal := s.cfg.Auth.Authenticate(token, auth.Client)
-	if refusal != nil {
-		s.socket.Finish(s.form.append(nil, &clientv1alpha1.Reject{Error: refusal.Proto()}), refusal)
-		return false
-	}
-	s.principal, s.open = principal, true
-	if m.GetNamespace() != "" {
-		s.namespace = m.GetNamespace()
-	}
-	s.ready.Store(true)
-	s.timer.Reset(s.cfg.PingEvery)
-	s.send(&clientv1alpha1.Welcome{
-		Session: s.id, Limits: s.cfg.Limits.Client(), PingMs: uint32(s.cfg.PingEvery.Milliseconds()),
-		NowMs: time.Now().UnixMilli(), Features: []string{}, Gateway: s.cfg.Gateway, Development: s.cfg.Development,
-	})
-	return true
+	s.cfg.Stats.Limit(stats.MaxSessionQueue)
+	s.slow(false)
 }
 
-// handle takes one decoded message. false ends the session.
-func (s *Session) handle(m any) bool {
-	if hello, ok := m.(*clientv1alpha1.Hello); ok {
-		if s.open {
-			s.protocolError(wire.RequestInvalid.Newf("A session has one Hello, and it comes first."))
-			return true
+// slow parts from a client that does not read [SESS-6].
+func (s *Session) slow(drop bool) {
+	s.cfg.Stats.SlowReaders.Inc()
+	s.cfg.Logger.Info("session closed: slow reader", "session", s.id, "peer", s.socket.out.Peer())
+	s.leaveLocked(wire.SessionSlowReader.New(), drop)
+}
+
+// leaveLocked closes the socket in a way that the client may come back from [SESS-18]. What a session that can be resumed
+// has queued is dropped, for it is kept.
+func (s *Session) leaveLocked(e *wire.Error, drop bool) {
+	a := s.socket
+	s.detachLocked()
+	farewell := goodbye(s.form, e, commonv1alpha1.Reconnect_RECONNECT_SAME)
+	if s.resumable || drop {
+		a.out.Cut(farewell, e)
+		return
+	}
+	a.out.Finish(farewell, e)
+}
+
+// leave is leaveLocked if the socket is still the session's.
+func (s *Session) leave(a *Attachment, e *wire.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.socket == a {
+		s.leaveLocked(e, false)
+	}
+}
+
+// close ends the session from this side, for good [FRAME-6] [SESS-18].
+func (s *Session) close(e *wire.Error, reconnect commonv1alpha1.Reconnect) {
+	s.mu.Lock()
+	a := s.socket
+	s.mu.Unlock()
+	if a != nil {
+		a.out.Finish(goodbye(s.form, e, reconnect), e)
+	}
+	s.end()
+}
+
+// end ends the session: its calls are canceled, its connections end, and nothing of it is kept [SESS-8]. Not under the
+// lock of an actor. freed is the memory that it held.
+func (s *Session) end() (freed int) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return 0
+	}
+	s.over = true
+	if s.socket != nil {
+		s.socket.gone.Store(true)
+		s.socket = nil
+	}
+	s.returned()
+	before := s.held
+	s.freeAll()
+	calls, idle := slices.Collect(maps.Values(s.calls)), s.pending == 0
+	var open []*route.Connection
+	for _, ch := range s.channels {
+		if !ch.ended {
+			open = append(open, ch.conn)
 		}
-		s.said.Store(true)
-		return s.hello(hello)
 	}
-	if !s.open && !s.hello(&clientv1alpha1.Hello{}) {
-		return false
+	s.calls, s.channels = nil, nil
+	s.mu.Unlock()
+	s.sessions.remove(s)
+	s.quota.Leave()
+	if idle {
+		s.quota.Drop()
 	}
-	switch m := m.(type) {
-	case *wire.ClientCall:
-		s.call(m)
-	case *clientv1alpha1.CancelCall:
-		s.cancel(m.GetId())
-	case *clientv1alpha1.ConnectionOpen:
-		s.connect(m)
-	case *clientv1alpha1.ConnectionClose:
-		s.disconnect(m.GetConnection())
-	case *clientv1alpha1.Subscribe:
-		s.subscribe(m)
-	case *clientv1alpha1.Unsubscribe:
-		s.unsubscribe(m)
-	case *commonv1alpha1.Ping:
-		s.send(&clientv1alpha1.Pong{Nonce: m.GetNonce(), NowMs: time.Now().UnixMilli()})
-	case *clientv1alpha1.Pong, *commonv1alpha1.Unsupported:
-	case *commonv1alpha1.Goodbye:
-		s.socket.Finish(nil, nil)
-		return false
-	case proto.Message:
-		s.protocolError(wire.RequestUnsupported.Newf("A client does not send %s.", m.ProtoReflect().Descriptor().Name()))
-	default:
-		s.protocolError(wire.RequestUnsupported.Newf("A client does not send this message."))
+	s.cfg.Stats.Sessions.Add(-1)
+	s.cancelAll(calls)
+	for _, c := range open {
+		c.Close(wire.ConnectionClosed.New())
 	}
-	return true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return before - s.held
 }
 
-// OpenFirst opens connection 1 of a session whose Hello is implied by its URL [SESS-7]. false ends the session.
-func (s *Session) OpenFirst(m *clientv1alpha1.ConnectionOpen) bool {
-	if !s.hello(&clientv1alpha1.Hello{}) {
-		return false
+// hold counts memory that is held for the client. The budget is told of larger changes, and of the end.
+func (s *Session) hold(n int) {
+	const step = 1 << 10
+	s.held += n
+	if change := s.held - s.charged; change >= step || change <= -step || s.held == 0 {
+		s.cfg.Budget.Add(change)
+		s.charged = s.held
 	}
-	m.Connection = 1
-	s.connect(m)
-	return true
+}
+
+// ping asks for a sign of life. A session that cannot be sure of being understood uses the transport's own ping [SESS-5].
+func (s *Session) ping(a *Attachment) {
+	if !a.said.Load() {
+		a.out.Ping()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.socket == a {
+		s.sendLocked(nil, &commonv1alpha1.Ping{Nonce: uint64(time.Now().UnixMilli())})
+	}
+}
+
+func goodbye(f Form, e *wire.Error, reconnect commonv1alpha1.Reconnect) []byte {
+	return f.append(nil, &commonv1alpha1.Goodbye{
+		Code: e.Name(), Message: e.Message, RetryAfterMs: e.RetryAfterMs, Reconnect: reconnect,
+	})
 }
