@@ -346,9 +346,9 @@ func TestReadsAndChangesBeyondTheirLimits(t *testing.T) {
 		w.calling("x", "x")
 		ref := s.begin().GetActor()
 		expect[*wire.Call](s)
-		s.cold(&runnerv1alpha1.KvRead{Actor: ref, Id: 1, Keys: make([][]byte, 1001)})
+		s.cold(&runnerv1alpha1.KvRead{Actor: ref, Id: 1, Keys: make([][]byte, 1025)})
 		r := expect[*runnerv1alpha1.KvResult](s)
-		wantEqual(w, "too many keys", r.GetError().GetCode(), "invalid_range")
+		wantEqual(w, "too many keys", r.GetError().GetCode(), "batch_too_large")
 		s.cold(&runnerv1alpha1.KvRead{Actor: ref, Id: 2, Keys: [][]byte{{1}}})
 		r = expect[*runnerv1alpha1.KvResult](s)
 		wantEqual(w, "a missing key", len(r.GetEntries()) == 1 && r.GetEntries()[0].Value == nil, true)
@@ -426,6 +426,7 @@ func TestAnOpenThatKillsItsRunnersIsGivenUp(t *testing.T) {
 		s := w.scriptedRunner()
 		c := w.dial("/v1/actors/scripted:x/connect", "")
 		for range 4 {
+			sleep(time.Second) // longer than the pause after a failure [LIFE-11]
 			s.begin()
 			expect[*runnerv1alpha1.ConnectionOpen](s)
 			_ = s.conn.Close()

@@ -175,9 +175,7 @@ func (s *site) startRunnerAt(endpoint string) {
 		s.t.Fatal(err)
 	}
 	s.runner = start(s.t, []string{helperEnv + "=1", "STAGEDOOR_ENDPOINT=" + endpoint}, self)
-	s.await("the runner to join", func() bool {
-		return strings.Contains(s.get("/metrics"), "\nstagedoor_links 1\n")
-	})
+	s.await("the runner to join", func() bool { return strings.Contains(s.runner.output.String(), "linked to the gateway") })
 }
 
 var plainHTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
