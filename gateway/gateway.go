@@ -113,12 +113,14 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	if err != nil {
 		return fmt.Errorf("start placing: %w", err)
 	}
+	g.budget = budget.New(cfg.Limits.MaxMemory)
 	g.router = route.New(route.Config{
 		Store: cfg.Store, Placer: g.placer, Region: cfg.Region, Limits: cfg.Limits, Timeouts: cfg.Timeouts,
-		Stats: counters, Logger: cfg.Logger,
+		Stats: counters, Logger: cfg.Logger, Budget: g.budget,
 	})
 	g.placer.SetAdopter(g.router)
-	g.budget = budget.New(cfg.Limits.MaxMemory)
+	links := new(link.Links)
+	g.budget.Register(links)
 	g.handler = api.New(api.Config{
 		Router: g.router, Version: cfg.Version, Region: cfg.Region, AllowedOrigins: cfg.AllowedOrigins, Ready: g.missing,
 		TrustedProxies: cfg.TrustedProxies,
@@ -128,7 +130,7 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 			Quotas: quota.New(cfg.Limits, counters), Budget: g.budget,
 		},
 		Link: link.Config{
-			Host: g.placer, Links: new(link.Links), Limits: cfg.Limits, Stats: counters, Logger: cfg.Logger,
+			Host: g.placer, Links: links, Limits: cfg.Limits, Stats: counters, Budget: g.budget, Logger: cfg.Logger,
 			PingEvery: cfg.RunnerPing, LostAfter: 5 * cfg.RunnerPing,
 		},
 	})

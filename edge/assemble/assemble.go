@@ -18,7 +18,6 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	"github.com/stagedoor-dev/stagedoor/gateway/store/embedded"
-	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // retryEvery is how often a data directory that is in use is tried again.
@@ -39,7 +38,8 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (serve
 		Insecure:       cfg.Insecure,
 		Development:    cfg.Development,
 		AllowedOrigins: cfg.AllowedOrigins,
-		Limits:         wire.DefaultLimits(),
+		TrustedProxies: cfg.TrustedProxies,
+		Limits:         cfg.Limits,
 		Logger:         logger,
 		Version:        version.Version(),
 		RequireRunner:  cfg.RequireRunner,

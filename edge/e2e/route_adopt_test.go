@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	client "github.com/stagedoor-dev/stagedoor/clients/go"
 	"github.com/stagedoor-dev/stagedoor/gateway"
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/gatewaytest"
@@ -15,6 +16,7 @@ import (
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
+	runner "github.com/stagedoor-dev/stagedoor/runner-go"
 )
 
 // returning is a scripted runner whose session was lost, and that still hosts actors.
@@ -129,7 +131,7 @@ func TestARunnerThatOffersNothingIsUsedAllTheSame(t *testing.T) {
 // still knows who has left.
 func TestWhoWaitedForARunnerFindsTheAdoptedActor(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		gone := w.dial("/v1/actors/scripted:x/connect", "")
 		open := expect[*runnerv1alpha1.ConnectionOpen](s.scripted)
 		s.send(&wire.Commit{Actor: s.ref, Version: 2, Outputs: 1, Changes: changes(&runnerv1alpha1.Changes{
@@ -169,11 +171,30 @@ func TestWhoWaitedForARunnerFindsTheAdoptedActor(t *testing.T) {
 	})
 }
 
+// [LEASE-4] [CONN-7]: once an adopted actor has dealt with who left meanwhile, nobody wakes it for them again.
+func TestAnAdoptedActorIsNotWokenForWhoHasLeft(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		s := w.scriptedRunner().scene()
+		ids := []string{s.open.GetConnectionId()}
+		s.send(&wire.Commit{Actor: s.ref, Version: 2, Changes: changes(&runnerv1alpha1.Changes{ConnectionsAdded: ids})})
+		expect[*wire.CommitResult](s.scripted)
+		_ = s.conn.Close()
+		synctest.Wait()
+		_ = s.client.conn.NetConn().Close()
+		next := w.returning(offer(s.start, 2))
+		ref := next.wantAdopted(s.start, 2).GetActor()
+		next.send(&wire.Commit{Actor: ref, Version: 3, Changes: changes(&runnerv1alpha1.Changes{ConnectionsRemoved: ids})})
+		expect[*wire.CommitResult](next)
+		next.cold(&runnerv1alpha1.ActorStopped{Actor: ref, Outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT})
+		next.quiet()
+	})
+}
+
 // [LEASE-4]: a commit that was applied, and whose outputs have left, is taken once more without them; a frame behind it is new.
 func TestACommitThatWasAppliedIsSentAgain(t *testing.T) {
 	held := new(heldStore)
 	inHeldWorld(t, held, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		held.hold()
 		s.commit(s.ref, 2, "\x02", 1)
 		s.send(event(s.ref, 1))
@@ -200,7 +221,7 @@ func TestACommitThatWasAppliedIsSentAgain(t *testing.T) {
 // [LEASE-4]: one that was not applied is an ordinary commit, its outputs leave.
 func TestACommitThatWasNotAppliedIsSentAgain(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		s.commit(s.ref, 2, "\x02", 1) // an incomplete group
 		synctest.Wait()
 		_ = s.conn.Close()
@@ -221,7 +242,7 @@ func TestTheOutputsOfACommitThatAnotherGatewayApplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held.Store = gatewaytest.NewStore(t)
 		dying := &world{t, gatewaytest.Start(t, gateway.Config{Store: held, Logger: quiet()})}
-		s := dying.scriptedRunner().scene("x")
+		s := dying.scriptedRunner().scene()
 		held.hold()
 		s.commit(s.ref, 2, "\x02", 1)
 		s.send(event(s.ref, 1))
@@ -378,7 +399,7 @@ func own(h *runnerv1alpha1.HostedActor, rec store.Record, version uint64) {
 // given stays there.
 func TestAnActorIsAdoptedOrGivenAway(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		_ = s.conn.Close()
 		next := w.returning(offer(s.start, 5))
 		next.wantRefused(s.ref)
@@ -512,6 +533,40 @@ func TestAnOfferMeetsAStart(t *testing.T) {
 			w.Errorf("%s actors live", got)
 		}
 	})
+}
+
+// [LINK-19] [LEASE-4]: a runner of the SDK that was away for longer than its session keeps its actors' memory, and its clients
+// notice nothing.
+func TestARunnerThatWasAwayKeepsItsActors(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		j := new(journal)
+		h := w.host(runner.Config{}, labType(labOptions{journal: j}))
+		c := w.client()
+		conn := c.GetOrCreate("lab", []string{"x"}).Connect(client.ConnectOptions{Params: labConn{Name: "ann"}})
+		counts := make(chan int, 10)
+		client.On(conn, "count", func(n int) { counts <- n })
+		wantEqual(w, "before", call[int](w, conn, "add", 1), 1)
+		j.take()
+		h.refuse(true)
+		h.cut()
+		sleep(6 * time.Second)
+		answer := make(chan int, 1)
+		go func() { answer <- call[int](w, conn, "add", 1) }()
+		sleep(time.Second)
+		wantEqual(w, "answers while nobody hosts the actor", len(answer), 0)
+		h.refuse(false)
+		sleep(12 * time.Second)
+		wantEqual(w, "afterwards", <-answer, 2)
+		wantEqual(w, "events", <-counts+<-counts, 3)
+		wantEqual(w, "hooks", j.take(), "")
+		wantEqual(w, "adoptions", metric(w, "stagedoor_adoptions_total"), "1")
+	})
+}
+
+func (h *hosted) refuse(on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = on
 }
 
 // metric is the value of a metric.

@@ -38,9 +38,9 @@ func (s *scripted) living(key string) uint64 {
 	return start.GetActor()
 }
 
-func described(w *world, key string) map[string]any {
+func described(w *world) map[string]any {
 	w.Helper()
-	return w.do("GET", "/v1/actors/scripted:"+key, "").body["actor"].(map[string]any)
+	return w.do("GET", "/v1/actors/scripted:x", "").body["actor"].(map[string]any)
 }
 
 // [LIFE-11]: pauses double from the second failure on; who would wait longer than a second hears why, who does not waits; a
@@ -83,7 +83,7 @@ func TestAnActorThatFailsAgainAndAgainIsPaused(t *testing.T) {
 		wantEqual(w, "retry after", refused["retryAfterMs"], any(1601.0))
 		s.quiet()
 
-		d := described(w, "x")
+		d := described(w)
 		wantEqual(w, "failures", fmt.Sprint(d["failures"]), "6")
 		cause := d["cause"].(map[string]any)
 		wantEqual(w, "cause", fmt.Sprint(cause["group"], cause["code"], cause["message"]), "userboomit went off")
@@ -97,11 +97,11 @@ func TestAnActorThatFailsAgainAndAgainIsPaused(t *testing.T) {
 		s.cold(&runnerv1alpha1.ActorReady{Actor: start.GetActor()})
 		s.send(result(start.GetActor(), expect[*wire.Call](s).ID, "\x01"))
 		wantAnswer(w, waits, `{"output":1}`)
-		wantEqual(w, "failures", fmt.Sprint(described(w, "x")["failures"]), "6")
+		wantEqual(w, "failures", fmt.Sprint(described(w)["failures"]), "6")
 		s.live(10 * time.Second)
-		wantEqual(w, "failures of a healthy life", described(w, "x")["failures"], nil)
+		wantEqual(w, "failures of a healthy life", described(w)["failures"], nil)
 		s.crash(start.GetActor())
-		wantEqual(w, "failures", fmt.Sprint(described(w, "x")["failures"]), "1")
+		wantEqual(w, "failures", fmt.Sprint(described(w)["failures"]), "1")
 		s.living("x")
 	})
 }
@@ -114,13 +114,13 @@ func TestTheRowOfFailuresIsRememberedForAWhile(t *testing.T) {
 			s.crash(s.living("x"))
 			s.live(10 * time.Second) // the longest pause
 		}
-		d := described(w, "x")
+		d := described(w)
 		wantEqual(w, "failures", fmt.Sprint(d["failures"]), "10")
 		wantEqual(w, "next start", d["nextStartAt"], any(time.Now().UTC().Format(time.RFC3339Nano)))
 		s.live(59 * time.Second)
-		wantEqual(w, "failures", fmt.Sprint(described(w, "x")["failures"]), "10")
+		wantEqual(w, "failures", fmt.Sprint(described(w)["failures"]), "10")
 		s.live(2 * time.Second)
-		wantEqual(w, "failures", described(w, "x")["failures"], nil)
+		wantEqual(w, "failures", described(w)["failures"], nil)
 		s.crash(s.living("x"))
 		s.crash(s.living("x")) // without a pause
 	})
@@ -171,7 +171,7 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 				s := w.scriptedRunner()
 				c.end(s, s.living("x"))
 				synctest.Wait()
-				d := described(w, "x")
+				d := described(w)
 				if c.cause == "" {
 					wantEqual(w, "failures", d["failures"], nil)
 					return
@@ -200,7 +200,7 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 // [LIFE-11] [CONN-6]: connections wait through the pauses, and a message that comes with one of them is not lost.
 func TestConnectionsOutliveACrashLoop(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		ref := s.ref
 		for range 6 {
 			s.crash(ref)
@@ -217,6 +217,30 @@ func TestConnectionsOutliveACrashLoop(t *testing.T) {
 		wantNothing(s.client)
 		s.live(4 * time.Second)
 		expect[*runnerv1alpha1.StartActor](s.scripted)
+	})
+}
+
+// [LIFE-11] [LIFE-6]: a row of failures ends with its actor, and so do its connections when it is destroyed while nobody
+// hosts it [LIFE-7].
+func TestTheFailuresOfADestroyedActorAreItsOwn(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		s := w.scriptedRunner().scene()
+		ref := s.ref
+		for range 7 {
+			s.crash(ref)
+			s.live(4 * time.Second)
+			ref = expect[*runnerv1alpha1.StartActor](s.scripted).GetActor()
+			expect[*runnerv1alpha1.ConnectionOpen](s.scripted)
+			s.cold(&runnerv1alpha1.ActorReady{Actor: ref})
+		}
+		_ = s.conn.Close()
+		synctest.Wait()
+		wantEqual(w, "while it is paused", w.act("scripted:x", "x", "[]").name(), "actor.crash_loop")
+		wantEqual(w, "destroyed", w.do("DELETE", "/v1/actors/scripted:x", "").status, 204)
+		s.client.wantError("connectionClosed", "actor.destroyed", "reconnect", "never")
+		next := w.scriptedRunner()
+		next.living("x")
+		wantEqual(w, "failures", described(w)["failures"], nil)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,6 +143,24 @@ func TestARunnerThatAsksAndDoesNotReadLosesItsActor(t *testing.T) {
 	}
 }
 
+// [LINK-19]: a runner that offers without end and does not read the answers is let go.
+func TestARunnerThatOffersAndDoesNotRead(t *testing.T) {
+	limits := wire.DefaultLimits()
+	limits.MaxLinkQueue = 64 << 10
+	inWorld(t, gateway.Config{Limits: limits}, func(w *world) {
+		s := w.returning()
+		close(s.stop) // it reads one frame more
+		offers := &runnerv1alpha1.Hosted{Actors: slicesOf(512, &runnerv1alpha1.HostedActor{Id: "nobody", Actor: 1})}
+		for range 100 {
+			if _, err := s.conn.Write(wire.AppendMessage(nil, wire.Runner(offers))); err != nil {
+				break
+			}
+		}
+		sleep(5 * time.Second)
+		wantEqual(w, "links", metric(w, "stagedoor_links"), "0")
+	})
+}
+
 // [LINK-9]: a ref stands for an actor of its own link only, and a call for one of its own actor.
 func TestNobodyReachesTheActorOfAnotherLink(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {
@@ -250,7 +269,7 @@ func (s *scripted) whole() any {
 func TestWhatARunnerOverdoes(t *testing.T) {
 	held := new(heldStore)
 	inHeldWorld(t, held, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		conn := s.open.GetConnection()
 		twice := event(s.ref, 1)
 		twice.To = []uint64{conn, 99999, conn, conn}
@@ -263,21 +282,24 @@ func TestWhatARunnerOverdoes(t *testing.T) {
 		wantEvent(s.client, 1)
 		wantNothing(s.client)
 
-		a := w.calling("x", "a")
-		call := expect[*wire.Call](s.scripted)
+		a, b := w.calling("x", "a"), w.calling("x", "b")
+		call, other := expect[*wire.Call](s.scripted), expect[*wire.Call](s.scripted)
 		held.hold()
-		s.commit(s.ref, 2, "\x02", 1)
+		s.commit(s.ref, 2, "\x02", 2)
+		s.send(&wire.CallResult{Actor: s.ref, ID: other.ID, Error: &wire.Error{Group: "user", Code: "short", Metadata: []byte("\x61m")}})
 		s.send(&wire.CallResult{Actor: s.ref, ID: call.ID, Error: &wire.Error{
-			Group: "user", Code: "long", Message: strings.Repeat("ä", 4<<10), Metadata: []byte("\x61m"),
+			Group: "user", Code: "long", Message: strings.Repeat("ä", 4<<10),
 		}})
-		for range 100 {
-			s.send(&wire.Emit{Actor: s.ref, Event: []byte("nobody"), Args: bytes.Repeat([]byte{0xff}, 100)})
+		for range 100 { // more than is read at once
+			s.send(&wire.Emit{Actor: s.ref, Event: []byte("nobody"), Args: bytes.Repeat([]byte{0xff}, 4000)})
 		}
 		held.release(nil)
 		expect[*wire.CommitResult](s.scripted)
 		r := <-a
 		wantEqual(w, "code", r.name(), "user.long")
 		wantEqual(w, "message", len(r.err()["message"].(string)), 4<<10)
+		r = <-b
+		wantEqual(w, "code", r.name(), "user.short")
 		wantEqual(w, "metadata", fmt.Sprint(r.err()["metadata"]), "m")
 
 		s.cold(&runnerv1alpha1.ConnectionClose{Actor: s.ref, Connection: conn, Reason: strings.Repeat("x", 5000)})
@@ -319,4 +341,55 @@ func TestASessionEndsWithItsLease(t *testing.T) {
 		wantEqual(w, "goodbye", expect[*commonv1alpha1.Goodbye](s).GetCode(), "runner.session_lost")
 		s.ended()
 	})
+}
+
+// [LINK-18]: the credit of events comes back when they leave the gate, and when they never will.
+func TestTheCreditOfHeldEventsComesBack(t *testing.T) {
+	limits := wire.DefaultLimits()
+	limits.EventWindow, limits.LinkWindow = 10_000, 20_000
+	held := new(heldStore)
+	synctest.Test(t, func(t *testing.T) {
+		held.Store = gatewaytest.NewStore(t)
+		w := &world{t, gatewaytest.Start(t, gateway.Config{Store: held, Limits: limits, Logger: quiet()})}
+		s := w.script()
+		hello := s.aHello()
+		hello.Features = append(hello.Features, wire.FeatureCredit)
+		s.cold(hello)
+		expect[*runnerv1alpha1.Welcome](s)
+		ref := s.living("x")
+		event := &wire.Emit{Actor: ref, Event: []byte("e"), Args: make([]byte, 1000-65)} // costs 1,000
+		held.hold()
+		s.commit(ref, 2, "\x02", 5)
+		for range 6 {
+			s.send(event)
+		}
+		s.quiet()
+		held.release(nil)
+		wantCredit(s, ref, 16_000)
+		expect[*wire.CommitResult](s)
+		s.commit(ref, 3, "\x03", 100) // never complete
+		for range 8 {
+			s.send(event)
+		}
+		s.quiet()
+		s.commit(ref, 4, "", 0)
+		wantCredit(s, 0, 34_000)
+		s.wantStop(fenced)
+	})
+}
+
+// wantCredit takes the Credit that came, before other frames or behind them.
+func wantCredit(s *scripted, ref, offset uint64) {
+	s.w.Helper()
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, m := range s.in {
+		if c, ok := m.(*runnerv1alpha1.Credit); ok {
+			wantEqual(s.w, "credit", fmt.Sprint(c.GetActor(), c.GetOffset()), fmt.Sprint(ref, offset))
+			s.in = slices.Delete(s.in, i, i+1)
+			return
+		}
+	}
+	s.w.Fatalf("no Credit came, but %v", s.in)
 }

@@ -23,10 +23,10 @@ type scene struct {
 	open   *runnerv1alpha1.ConnectionOpen
 }
 
-// scene opens it for the actor scripted:key.
-func (s *scripted) scene(key string) *scene {
+// scene opens it for the actor scripted:x.
+func (s *scripted) scene() *scene {
 	s.w.Helper()
-	c := s.w.dial("/v1/actors/scripted:"+key+"/connect?subscribe=e", "")
+	c := s.w.dial("/v1/actors/scripted:x/connect?subscribe=e", "")
 	start := s.begin()
 	open := expect[*runnerv1alpha1.ConnectionOpen](s)
 	s.send(&wire.CallResult{Actor: start.GetActor(), ID: open.GetCall()})
@@ -86,14 +86,16 @@ func TestACommitUnderWayOutlivesItsRunner(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			held := new(heldStore)
 			inHeldWorld(t, held, func(w *world) {
-				s := w.scriptedRunner().scene("x")
+				s := w.scriptedRunner().scene()
 				a, b := w.calling("x", "a"), w.calling("x", "b")
 				call := expect[*wire.Call](s.scripted)
 				expect[*wire.Call](s.scripted)
 				held.hold()
 				s.commit(s.ref, 2, "\x02", 2)
 				s.send(event(s.ref, 1), result(s.ref, call.ID, "\x01"))
-				s.cold(&runnerv1alpha1.KvRead{Actor: s.ref, Id: 1, Keys: [][]byte{{1}}}) // for a life that is over
+				// For a life that is over.
+				s.cold(&runnerv1alpha1.KvRead{Actor: s.ref, Id: 1, Keys: [][]byte{{1}}})
+				s.cold(&runnerv1alpha1.ActorReady{Actor: s.ref})
 				s.send(event(s.ref, 2))
 				synctest.Wait()
 				_ = s.conn.Close()
@@ -140,11 +142,14 @@ func TestWhoWaitsForACommitUnderWayIsNotForgotten(t *testing.T) {
 		soon := w.calling("x", "soon", "Stagedoor-Deadline-Ms", "2000")
 		c := w.dial("/v1/connect", "stagedoor.v1.json")
 		c.text(`{"type":"call","id":1,"action":"canceled","target":"scripted:x"}`)
+		c.text(`{"type":"call","id":2,"action":"canceled","target":"scripted:x"}`)
 		c.want("welcome")
+		c.text(`{"type":"cancelCall","id":2}`)
+		synctest.Wait()
 		_ = s.conn.Close()
 		synctest.Wait()
 		c.text(`{"type":"cancelCall","id":1}`)
-		wantEqual(w, "ran", c.wantError("callResult", "action.canceled")["ran"], any("no"))
+		wantEqual(w, "ran", c.wantError("callResult", "action.canceled", "id", 1.0)["ran"], any("no"))
 		next := w.scriptedRunner()
 		parked := w.calling("x", "parked")
 		next.live(4 * time.Second)
@@ -155,6 +160,7 @@ func TestWhoWaitsForACommitUnderWayIsNotForgotten(t *testing.T) {
 		next.quiet()
 		held.release(nil)
 		wantAnswer(w, first, `{"output":1}`)
+		wantEqual(w, "ran", c.wantError("callResult", "action.canceled", "id", 2.0)["ran"], any("no"))
 		ref = next.begin().GetActor()
 		for _, want := range []struct {
 			action string
@@ -246,7 +252,7 @@ func TestACommitUnderWayOutlivesABreach(t *testing.T) {
 func TestACommitUnderWayOutlivesItsGrace(t *testing.T) {
 	held := new(heldStore)
 	inHeldWorld(t, held, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		s.cold(&runnerv1alpha1.ActorIntent{Actor: s.ref, Intent: runnerv1alpha1.Intent_INTENT_SLEEP})
 		s.wantStop(runnerv1alpha1.StopReason_STOP_REASON_SLEEP)
 		held.hold()
@@ -281,7 +287,7 @@ func TestACommitUnderWayOutlivesItsGrace(t *testing.T) {
 func TestADrainWaitsForACommitUnderWay(t *testing.T) {
 	held := new(heldStore)
 	inHeldWorld(t, held, func(w *world) {
-		s := w.scriptedRunner().scene("x")
+		s := w.scriptedRunner().scene()
 		held.hold()
 		s.commit(s.ref, 2, "\x02", 1)
 		s.send(event(s.ref, 1))

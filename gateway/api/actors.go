@@ -90,6 +90,10 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, target route.Re
 		h.fail(w, r, wire.RequestInvalid.Newf("An actor cannot be created by id."))
 		return
 	}
+	if e := h.sessions.Overloaded(); e != nil {
+		h.fail(w, r, e)
+		return
+	}
 	body, e := h.readBody(w, r)
 	if e != nil {
 		h.fail(w, r, e)

@@ -100,8 +100,11 @@ func (in *incoming) begin() {
 	default:
 		in.rest = uint64(n)
 	}
-	if in.header[0]&opcode < control {
+	if op := in.header[0] & opcode; op < control {
 		in.fragment = in.header[0]&fin == 0
+		if op != 0 { // the first of its message
+			in.size = 0
+		}
 	}
 	in.have = 0
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 )
 
 // collect reads a connection to its end.
@@ -112,5 +114,54 @@ func TestHeadersOfAllLengths(t *testing.T) {
 		if got := appendHeader(nil, opText, n); !bytes.Equal(got, want) {
 			t.Errorf("header of %d: %x, want %x", n, got, want)
 		}
+	}
+}
+
+// [SESS-18]: what is cut off is not written, but for what is being written; the farewell is.
+func TestWhatIsCutOffIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		b := budget.New(1 << 30)
+		o := &outgoing{Conn: ours, limit: 1 << 20, budget: b}
+		for range 10 {
+			o.message(opBinary, make([]byte, 10_000))
+			synctest.Wait() // the first is with the writer now
+		}
+		if o.backlog() != 10*10_004 || b.Used() < o.backlog() {
+			t.Errorf("%d bytes are queued, %d are counted", o.backlog(), b.Used())
+		}
+		o.cut([]byte("bye"))
+		if b.Used() != 0 || !o.ended() || o.message(opBinary, nil) {
+			t.Errorf("%d bytes are counted", b.Used())
+		}
+		if got := <-collect(theirs); len(got) != 10_004+3 {
+			t.Errorf("%d bytes came", len(got))
+		}
+		o.wait()
+		<-time.After(2 * farewellWait)
+	})
+}
+
+// [SESS-15]: whoever has more is asked for it when all is written, each time.
+func TestAnEmptyQueueIsFilledAgain(t *testing.T) {
+	ours, theirs := net.Pipe()
+	all := collect(theirs)
+	b := budget.New(1 << 30)
+	o := &outgoing{Conn: ours, limit: 100, budget: b}
+	asked := 0
+	o.drainedTo(func() {
+		if asked++; asked <= 50 && !o.message(opBinary, make([]byte, 90)) {
+			t.Error("the queue is full")
+		}
+	})
+	o.message(opBinary, make([]byte, 90))
+	o.wait()
+	_ = o.Close()
+	o.wait()
+	if got := len(<-all); got != 51*92 || asked != 51 {
+		t.Errorf("%d bytes came, asked %d times", got, asked)
+	}
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are counted", b.Used())
 	}
 }

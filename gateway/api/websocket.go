@@ -1,7 +1,7 @@
 package api
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -94,11 +94,10 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *cli
 		h.fail(w, r, wire.RequestInvalid.Newf("The subprotocols are %s and %s.", wire.SubprotocolClientProto, wire.SubprotocolClientJSON))
 		return
 	}
-	socket, conn := h.upgrade(w, r, chosen, h.limits.MaxSessionQueue)
+	socket, _ := h.upgrade(w, r, chosen, h.limits.MaxSessionQueue)
 	if socket == nil {
 		return
 	}
-	defer h.freeSocket()
 	var form session.Form = session.JSON{}
 	if chosen == wire.SubprotocolClientProto {
 		form = session.Proto{}
@@ -106,28 +105,42 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, first *cli
 	a := h.sessions.Accept(socket, form, parameter(r, "namespace", "Stagedoor-Namespace"), token(r), h.remote(r))
 	socket.out.drainedTo(a.Drained)
 	socket.in.leave = a.Leave
-	if h.enter(a) {
-		defer h.leave(a)
-	} else {
-		a.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
-		first = nil
-	}
 	socket.reader = clientReader{a, socket.out}
-	defer socket.end(a.Ended)
-	if first == nil || a.OpenFirst(first) {
-		h.read(conn)
+	if !h.enter(a) {
+		a.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		h.attend(socket, a, nil)
+		return
 	}
+	// The request, its buffers and its goroutine's stack are not kept for as long as the socket lives.
+	go func() {
+		defer h.leave(a)
+		h.attend(socket, a, first)
+	}()
 }
 
-// read feeds the socket's reader until it ends. Bad framing can make the library panic (a length with the top bit set,
-// gws 1.8.9): that is the peer's fault, and costs its socket.
-func (h *Handler) read(conn *gws.Conn) {
+// attend reads a client's socket until it ends.
+func (h *Handler) attend(s *socket, a *session.Attachment, first *clientv1alpha1.ConnectionOpen) {
+	defer h.freeSocket()
+	defer s.end(a.Ended)
+	h.guard(s.ws, func() {
+		if first == nil || a.OpenFirst(first) {
+			s.ws.ReadLoop()
+		}
+	})
+}
+
+// read feeds the socket's reader until it ends.
+func (h *Handler) read(conn *gws.Conn) { h.guard(conn, conn.ReadLoop) }
+
+// guard reads from a socket. Bad framing can make the library panic (a length with the top bit set, gws 1.8.9): that is the
+// peer's fault, and costs its socket.
+func (h *Handler) guard(conn *gws.Conn, read func()) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			h.cfg.Session.Logger.Error("panic while reading a WebSocket", "peer", conn.RemoteAddr(), "cause", cause, "stack", string(debug.Stack()))
 		}
 	}()
-	conn.ReadLoop()
+	read()
 }
 
 // connectRunner serves /runner/v1alpha1: a runner link over WebSocket [LINK-1].
@@ -182,8 +195,9 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 	if queue > 0 {
 		early, _ := buffered.Peek(buffered.Reader.Buffered()) // it has so many
 		s.out = &outgoing{Conn: raw, limit: queue, budget: h.cfg.Session.Budget}
-		s.in = &incoming{Conn: raw, early: early, budget: h.cfg.Session.Budget, wait: h.sessions.MessageWait()}
-		conn, reader = s.out, bufio.NewReader(s.in)
+		s.in = &incoming{Conn: raw, early: bytes.Clone(early), budget: h.cfg.Session.Budget, wait: h.sessions.MessageWait()}
+		conn = s.out
+		reader.Reset(s.in)
 	}
 	ws, err := h.upgraders[chosen].UpgradeFromConn(conn, reader, r)
 	if err != nil {

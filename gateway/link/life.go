@@ -3,6 +3,7 @@ package link
 import (
 	"time"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -77,6 +78,39 @@ func (l *Link) expire() {
 	l.end()
 }
 
+// absentWeight is what a link holds that waits for a socket.
+func (l *Link) absentWeight() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil || l.life != running {
+		return 0
+	}
+	return l.charged + int(l.parts.held.Load())
+}
+
+// giveUp loses the session of a runner that is away, for the memory that it holds.
+func (l *Link) giveUp() (freed int) {
+	freed = l.absentWeight()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil || l.life != running {
+		return 0
+	}
+	l.life = over
+	l.free()
+	l.cfg.Stats.Limit(stats.MaxMemory)
+	l.cfg.Logger.Warn("a runner's session is given up for its memory", "peer", l.peer, "bytes", freed)
+	go l.end() // Links waits for it
+	return freed
+}
+
+// free tells the budget that nothing is held any more. Called with Link.mu held, when nobody reads.
+func (l *Link) free() {
+	l.cfg.Budget.Add(-l.charged)
+	l.charged = 0
+	l.parts.clear()
+}
+
 // end tells everybody that the session is over. Whoever has set life to over calls it, once.
 func (l *Link) end() {
 	l.reading.Lock() // nobody handles a frame any more
@@ -90,6 +124,7 @@ func (l *Link) end() {
 	}
 	clear(l.actors)
 	deliberate := l.deliberate
+	l.free()
 	l.mu.Unlock()
 	l.cfg.Host.Ending(l) // before its actors look for another place
 	for _, b := range lost {

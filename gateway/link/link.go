@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
@@ -65,6 +66,7 @@ type Config struct {
 	Links      *Links
 	Limits     wire.Limits
 	Stats      *stats.Stats
+	Budget     *budget.Budget // may be nil [LIMIT-4]
 	Logger     *slog.Logger
 	HelloWait  time.Duration // default 10 s [LINK-1]
 	PingEvery  time.Duration // default 3 s [LINK-7]
@@ -119,6 +121,7 @@ type Link struct {
 	acks       acks
 	pings      pings
 	answers    int // to frames of no actor, queued since the queue was empty
+	charged    int // to the budget, beside the parts
 }
 
 // life says how far the end of a link has come.
@@ -141,8 +144,9 @@ type Binding struct {
 func newLink(cfg Config, hello *runnerv1alpha1.Hello, peer string) *Link {
 	l := &Link{
 		cfg: cfg, hello: hello, peer: peer, features: wire.NegotiateFeatures(wire.RunnerFeatures(), hello.GetFeatures()),
-		parts: parts{limit: cfg.Limits.MaxFrame, stats: cfg.Stats, open: map[uint64]*part{}}, actors: map[uint64]*Binding{},
+		actors: map[uint64]*Binding{},
 	}
+	l.parts = parts{limit: cfg.Limits.MaxFrame, stats: cfg.Stats, budget: cfg.Budget, open: map[uint64]*part{}}
 	l.resume, l.credit = l.Has(wire.FeatureResume), l.Has(wire.FeatureCredit)
 	if l.resume {
 		l.state.Resume(cfg.Limits.MaxUnacked)
@@ -232,8 +236,15 @@ func (l *Link) push(lane *wire.Lane, m wire.Message) bool {
 	return true
 }
 
-// measure keeps full true to the queue.
+// charge is by how much a link changes what it holds before it tells the budget.
+const charge = 4 << 10
+
+// measure keeps full and the budget true to what is held [LIMIT-4].
 func (l *Link) measure() {
+	if d := l.state.Queued() + l.state.Kept() - l.charged; d >= charge || d <= -charge {
+		l.charged += d
+		l.cfg.Budget.Add(d)
+	}
 	if full := l.state.Queued() > l.cfg.Limits.MaxLinkQueue; full != l.full.Load() {
 		l.full.Store(full)
 		if full {

@@ -1,10 +1,12 @@
 package link
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -68,6 +70,25 @@ func (s *Links) Close(e *wire.Error, reconnect commonv1alpha1.Reconnect) {
 	for _, l := range links {
 		l.Close(e, reconnect)
 	}
+}
+
+// Relieve implements budget.Holder: sessions without socket are lost, those that hold most first [LIMIT-4].
+func (s *Links) Relieve(_ budget.Level, excess int) (freed int) {
+	s.mu.Lock()
+	links := slices.Collect(maps.Values(s.named))
+	s.mu.Unlock()
+	held := map[*Link]int{}
+	for _, l := range links {
+		held[l] = l.absentWeight()
+	}
+	slices.SortFunc(links, func(a, b *Link) int { return cmp.Compare(held[b], held[a]) })
+	for _, l := range links {
+		if freed >= excess || held[l] == 0 {
+			break
+		}
+		freed += l.giveUp()
+	}
+	return freed
 }
 
 // Wait returns when every session has ended, after Close.

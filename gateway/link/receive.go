@@ -108,7 +108,7 @@ func (l *Link) receiveFrame(c *Conn, f wire.Frame, size int, now time.Time) erro
 	case err != nil || mine:
 		return err
 	case f.Kind == wire.RunnerPart:
-		return l.receivePart(c, f)
+		return l.receivePart(c, &m)
 	}
 	return l.dispatch(c, &m)
 }
@@ -121,6 +121,7 @@ func (l *Link) enter(c *Conn, m *message, size int, now time.Time) (mine bool, e
 		return false, errEnough // its unread bytes are ignored [LINK-16]
 	}
 	if mine, err = l.state.Receive(m.frame, size, now); err != nil || mine {
+		l.measure()
 		c.signal() // an Ack makes room
 		return mine, err
 	}
@@ -163,6 +164,8 @@ func (l *Link) decode(m *message) {
 		wire.RunnerConnectionClose, wire.RunnerConnectionState:
 		m.body, m.err = wire.DecodeRunner(f)
 		m.ref = wire.NumberAt(f.Body, 1)
+	case wire.RunnerPart:
+		m.ref = wire.ActorRef(f.Body)
 	case wire.RunnerFence:
 		m.body, m.err = wire.DecodeRunner(f)
 		m.ref = wire.NumberAt(f.Body, 2)

@@ -143,8 +143,7 @@ func TestASessionDoesNotWaitForEver(t *testing.T) {
 		w.back(1).got("welcome")
 		w.did("joined")
 		// A socket that came in time begins another term.
-		p, l = w.join(wire.FeatureResume)
-		a = w.bind(l, "a")
+		p, _ = w.join(wire.FeatureResume)
 		p.cut()
 		pass(4 * time.Second)
 		p = w.back(0)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/gateway/link"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -110,7 +111,12 @@ func (p *Placer) adopt(r *Runner) {
 	}
 }
 
+// refuse answers an offer. A runner that offers and does not read is let go.
 func (p *Placer) refuse(l *link.Link, offered *runnerv1alpha1.HostedActor, e *wire.Error) {
+	if l.Full() {
+		l.Close(wire.RunnerOverloaded.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		return
+	}
 	l.SendGeneral(&runnerv1alpha1.Adopted{Old: offered.GetActor(), Error: e.Proto()})
 }
 

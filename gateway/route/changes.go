@@ -33,12 +33,12 @@ func (inc *incarnation) checkCounts(changes []byte) (limit string, e *wire.Error
 			break
 		}
 		changes = changes[n:]
-		switch num {
-		case changesKV:
+		switch {
+		case num == changesKV:
 			kv++
-		case changesSchedules, changesFinished, changesOpen:
+		case num == changesSchedules, num == changesFinished, num == changesOpen:
 			return "", wire.RunnerInvalidReport.Newf("Schedules and keyed results were not negotiated.")
-		case changesAdded, changesRemoved:
+		case num == changesAdded, num == changesRemoved:
 			connections++
 		}
 	}

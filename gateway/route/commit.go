@@ -55,6 +55,7 @@ func (inc *incarnation) openCommit(m *wire.Commit) {
 	}
 	c.changes = append([]byte(nil), m.Changes...)
 	inc.commit = c
+	inc.weigh(len(c.changes))
 	if inc.gate.Complete() {
 		inc.submit()
 	}
@@ -144,7 +145,7 @@ func (inc *incarnation) acknowledged() {
 	inc.record(c.decoded)
 	inc.push(&wire.CommitResult{Actor: inc.binding.Ref, Version: c.version})
 	group, behind := inc.gate.Release()
-	defer inc.refund()
+	defer inc.emptied()
 	if c.spoken {
 		group = nil
 	}

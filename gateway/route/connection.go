@@ -38,16 +38,16 @@ type Connection struct {
 	left atomic.Bool           // the client has closed it, perhaps before its actor was found
 
 	// Guarded by the actor's lock.
-	phase    connPhase
-	attempt  int    // opens that were not answered, or not run
-	ref      uint64 // in the runner's session
-	state    []byte
-	hasState bool
-	recorded bool // its id is in the actor's record: onDisconnect is owed [CONN-7]
-	events   map[string]struct{}
-	early    []*fanout.Event // came before the accept left the gate [CONN-1]
-	earlier  int             // their bytes
-	held     []*Call         // wait for the accept [CALL-8]
+	phase      connPhase
+	attempt    int    // opens that were not answered, or not run
+	ref        uint64 // in the runner's session
+	state      []byte
+	hasState   bool
+	recorded   bool // its id is in the actor's record: onDisconnect is owed [CONN-7]
+	events     map[string]struct{}
+	early      []*fanout.Event // came before the accept left the gate [CONN-1]
+	earlyBytes int
+	held       []*Call // wait for the accept [CALL-8]
 }
 
 type connPhase uint8
@@ -114,11 +114,26 @@ func (c *Connection) end(e *wire.Error, reconnect commonv1alpha1.Reconnect) {
 		return
 	}
 	c.phase = connClosed
-	c.early, c.earlier = nil, 0
+	c.takeEarly()
 	for _, call := range c.takeHeld() {
 		call.fail(wire.ConnectionClosed.New().With(wire.RanNo))
 	}
 	c.Client.Closed(c, e, reconnect)
+}
+
+// takeEarly removes and returns the events that wait for the accept.
+func (c *Connection) takeEarly() []*fanout.Event {
+	early := c.early
+	c.early = nil
+	c.weighEarly(-c.earlyBytes)
+	return early
+}
+
+func (c *Connection) weighEarly(bytes int) {
+	c.earlyBytes += bytes
+	if a := c.at.Load(); a != nil {
+		a.router.cfg.Budget.Add(bytes) // [LIMIT-4]
+	}
 }
 
 func (c *Connection) takeHeld() []*Call {
@@ -240,10 +255,9 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 		a.connections[c.ID] = c
 		a.router.cfg.Stats.Connections.Add(1)
 		c.Client.Opened(c, a.id)
-		for _, e := range c.early {
+		for _, e := range c.takeEarly() {
 			c.Client.Event(c, e)
 		}
-		c.early, c.earlier = nil, 0
 		for _, call := range c.takeHeld() {
 			a.admitLocked(call)
 		}
@@ -253,7 +267,7 @@ func (inc *incarnation) answerOpen(c *Connection, m *wire.CallResult) {
 // forgetState drops what an incarnation said of a connection that it did not accept [CONN-8].
 func (c *Connection) forgetState() {
 	c.state, c.hasState, c.recorded = nil, false, false
-	c.early, c.earlier = nil, 0
+	c.takeEarly()
 }
 
 // Deliver implements fanout.Member. A connection that is told more than it may before its accept is not opened.
@@ -262,12 +276,13 @@ func (c *Connection) Deliver(e *fanout.Event) {
 	case connOpen:
 		c.Client.Event(c, e)
 	case connOpening:
-		c.earlier += len(e.Name) + len(e.Args)
-		if len(c.early) == maxEarly || c.earlier > maxEarlyBytes {
+		size := len(e.Name) + len(e.Args)
+		if len(c.early) == maxEarly || c.earlyBytes+size > maxEarlyBytes {
 			c.fail(wire.ActorOverloaded.Newf("The actor sent too much before it accepted the connection."))
 			return
 		}
 		c.early = append(c.early, e.Clone())
+		c.weighEarly(size)
 	case connClosed:
 	}
 }

@@ -64,6 +64,7 @@ func (inc *incarnation) untie(how ending) {
 func (inc *incarnation) finish(e *wire.Error) {
 	a := inc.actor
 	inc.untie(ending{})
+	inc.emptied()
 	a.inc, a.phase = nil, idle
 	a.router.lives(-1)
 	for id, c := range inc.owed {

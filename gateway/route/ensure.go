@@ -136,8 +136,21 @@ func (r *Router) Destroy(ctx context.Context, req Request) *wire.Error {
 		if err := r.cfg.Store.Destroy(ctx, info.ID); err != nil {
 			return r.storeError("destroy", err)
 		}
+		if a := r.loaded(info.ID); a != nil {
+			a.vanished()
+		}
 		return nil
 	}
 	req.ID, req.Mode = info.ID, commonv1alpha1.Mode_MODE_GET
 	return r.ensure(req, true).err
+}
+
+// vanished tells the entry of a sleeping actor that it was destroyed: a start for its connections finds that out.
+func (a *Actor) vanished() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.phase == idle {
+		a.recovered()
+		a.settleLocked(true)
+	}
 }

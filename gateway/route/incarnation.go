@@ -30,6 +30,7 @@ type incarnation struct {
 	version     uint64 // acknowledged
 	gate        gate.Gate[any]
 	held        uint64  // cost of the events in the gate [LINK-18]
+	weight      int     // of all that the gate holds, the commit included [LIMIT-4]
 	commit      *commit // unanswered
 	repeat      *repeat // of an adopted actor [LEASE-4]
 	frozen      bool    // the commit's outcome is unknown [COMMIT-4]
@@ -39,6 +40,7 @@ type incarnation struct {
 	connections map[uint64]*Connection // by ref: accepted ones and those being opened
 	owed        map[string]*Connection // by id: they have left, and no commit says yet that onDisconnect ran [CONN-7]
 	reads       int                    // KV reads under way
+	unread      int                    // answers queued since the link was full
 	readyAt     time.Time
 	leaving     bool        // it goes because its runner does
 	ending      *ending     // set: the runner is heard no more; the rest waits for the commit's outcome
@@ -74,9 +76,11 @@ func (inc *incarnation) bind() bool {
 	return true
 }
 
-// push queues a frame for the runner, unless it is heard no more. false: its link has ended.
-func (inc *incarnation) push(m wire.Message) bool {
-	return inc.ending != nil || inc.runner.Link.Send(inc.binding, m)
+// push queues a frame for the runner, unless it is heard no more.
+func (inc *incarnation) push(m wire.Message) {
+	if inc.ending == nil {
+		inc.runner.Link.Send(inc.binding, m)
+	}
 }
 
 func (inc *incarnation) send(m proto.Message) { inc.push(wire.Runner(m)) }
@@ -106,6 +110,7 @@ func (inc *incarnation) Receive(msg any) (kept bool) {
 		inc.tooMuch(err)
 		return false
 	}
+	inc.weigh(size)
 	if m, ok := frame.(*wire.Emit); ok {
 		inc.held += m.Cost()
 		kept = true
@@ -125,8 +130,16 @@ func (inc *incarnation) Malformed(err error) {
 	}
 }
 
-// refund gives the credit of events that have left the gate back to the link [LINK-18].
-func (inc *incarnation) refund() {
+// weigh says that the gate holds so much more.
+func (inc *incarnation) weigh(bytes int) {
+	inc.weight += bytes
+	inc.actor.router.cfg.Budget.Add(bytes)
+}
+
+// emptied says that the gate holds nothing any more, and gives the credit of the events that it held back to the link, if
+// that has not taken it already with the ref [LINK-18].
+func (inc *incarnation) emptied() {
+	inc.weigh(-inc.weight)
 	if inc.held > 0 {
 		inc.runner.Link.Release(inc.binding, inc.held)
 		inc.held = 0

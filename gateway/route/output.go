@@ -32,19 +32,23 @@ func (inc *incarnation) effect(msg any) {
 	case *runnerv1alpha1.ActorIntent:
 		inc.intent(m.GetIntent())
 	case *runnerv1alpha1.Fence:
-		inc.fenceReached(m)
+		if !inc.runner.Link.Full() || inc.unheard() {
+			inc.send(&runnerv1alpha1.FenceReached{Nonce: m.GetNonce(), Actor: m.GetActor()})
+		}
 	case proto.Message:
 		inc.violation("an unexpected " + string(m.ProtoReflect().Descriptor().Name()))
 	}
 }
 
-// fenceReached answers a Fence, unless the runner asks and does not read.
-func (inc *incarnation) fenceReached(m *runnerv1alpha1.Fence) {
-	if inc.runner.Link.Full() {
-		inc.violation("fences while it does not read")
-		return
+// unheard counts a question of a runner that does not read what it is sent. false: it has asked too much meanwhile, and the
+// actor is fenced.
+func (inc *incarnation) unheard() bool {
+	inc.unread++
+	if inc.unread <= inc.actor.router.cfg.Limits.MaxReadsPerActor {
+		return true
 	}
-	inc.send(&runnerv1alpha1.FenceReached{Nonce: m.GetNonce(), Actor: m.GetActor()})
+	inc.violation("it asks and does not read the answers")
+	return false
 }
 
 func (inc *incarnation) ready() {

@@ -32,9 +32,12 @@ func (inc *incarnation) read(m *runnerv1alpha1.KvRead) {
 			wire.KVBatchTooLarge.Newf("A read takes at most %d keys.", l.MaxKVOperations))
 		return
 	case inc.runner.Link.Full():
-		inc.violation("reads while it does not read what it was sent")
+		if inc.unheard() {
+			inc.answerRead(m.GetId(), store.ReadResult{}, wire.RunnerOverloaded.New())
+		}
 		return
 	}
+	inc.unread = 0
 	q := inc.query(m)
 	inc.reads++
 	if !r.spawn(func() { inc.serveRead(m.GetId(), q) }) {

@@ -1,13 +1,13 @@
 // Package route takes calls and connections to the actor they are meant for, wherever it lives, and starts it if needed.
 //
-// A Router has an entry for each actor that runs, starts, has connections or is waited for. The entry, an Actor, owns
+// A Router has an entry for each actor that runs, starts, has connections, is waited for, or has failed lately. The entry, an Actor, owns
 // everything the gateway knows of it: who waits, the incarnation on a runner with its output gate and its pending calls,
 // the connections and their subscriptions. One lock per Actor; no I/O is done under it, answers are only queued. Package
 // session and api call it, package place finds runners, package link carries frames.
 //
 // Lock order: Actor.mu, then Router.mu, a session's lock, Placer.mu, Link.mu. Callbacks (Caller, Client) run under
 // Actor.mu: they must queue and return, and must not call back into this package.
-// Requirements: ADDR, CALL, LIFE, SLEEP, GATE, COMMIT, CONN, KV-3, READ-1.
+// Requirements: ADDR, CALL, LIFE, SLEEP, GATE, COMMIT, CONN, KV-3, READ-1, LEASE-4, LIMIT-3.
 package route
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	"github.com/stagedoor-dev/stagedoor/gateway/place"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
@@ -62,6 +63,7 @@ type Config struct {
 	Timeouts Timeouts
 	Stats    *stats.Stats
 	Logger   *slog.Logger
+	Budget   *budget.Budget // may be nil [LIMIT-4]
 }
 
 // Router finds the entry of an actor.

@@ -77,6 +77,7 @@ var errNobody = wire.ActorNotFound.New()
 func (a *Actor) vanishedLocked() {
 	a.phase = idle
 	a.gone = nil
+	a.recovered()
 	for _, c := range slices.Collect(maps.Values(a.connections)) {
 		a.dropConnection(c)
 		c.end(wire.ActorDestroyed.New(), commonv1alpha1.Reconnect_RECONNECT_NEVER)
@@ -144,6 +145,7 @@ func (a *Actor) created(by visitor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	by.request().created = true
+	a.recovered() // what failed was another actor
 }
 
 // resolved gives the entry its id. Whoever wanted to create, and did not, hears that the key is taken.

@@ -28,19 +28,28 @@ func (*sink) Ping()                      {}
 func (*sink) Transport() string          { return "sink" }
 func (*sink) Peer() string               { return "nobody" }
 
-// benchmarkSession is a session that a socket has begun, and its connection 1.
-func benchmarkSession(b *testing.B, form Form, resumable bool) (*Session, *channel) {
-	b.Helper()
+// newSessions is the sessions of a gateway without anything behind them.
+func newSessions(tb testing.TB) *Sessions {
+	tb.Helper()
 	limits, counters := wire.DefaultLimits(), new(stats.Stats)
 	open, err := auth.New(auth.Tokens{}, true)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	all := New(Config{
+	return New(Config{
 		Router: route.New(route.Config{}), Auth: open, Limits: limits, Stats: counters, Logger: slog.New(slog.DiscardHandler),
 		Quotas: quota.New(limits, counters), Budget: budget.New(limits.MaxMemory), Gateway: "local-1",
 	})
-	a := all.Accept(new(sink), form, "", "", netip.Addr{})
+}
+
+func (all *Sessions) accept(s Socket, f Form) *Attachment {
+	return all.Accept(s, f, "", "", netip.Addr{})
+}
+
+// benchmarkSession is a session that a socket has begun, and its connection 1.
+func benchmarkSession(b *testing.B, form Form, resumable bool) (*Session, *channel) {
+	b.Helper()
+	a := newSessions(b).accept(new(sink), form)
 	hello := &clientv1alpha1.Hello{}
 	if resumable {
 		hello.Features = []string{wire.FeatureClientResume}

@@ -77,9 +77,12 @@ func (s *Session) enter(ch *channel, size int, e *wire.Error) bool {
 		// It does not acknowledge the end of channels. The open was not taken: it comes again.
 		s.slow(false)
 		return false
-	case e == nil && s.open >= l.MaxConnections:
+	case e != nil:
+	case s.open >= l.MaxConnections:
 		s.cfg.Stats.Limit(stats.MaxConnections)
 		e = wire.ConnectionTooMany.Newf("A session has at most %d connections.", l.MaxConnections)
+	default:
+		e = s.sessions.Overloaded()
 	}
 	s.lastConn = ch.number
 	ch.conn.Transport = s.socket.out.Transport()

@@ -131,7 +131,8 @@ func TestKeepingAllocatesNothing(t *testing.T) {
 		}
 	}
 	round()
-	if got := testing.AllocsPerRun(200, round); got > 2 { // a garbage collection empties the pools
+	// Pools are emptied by garbage collections, and are leaky under the race detector.
+	if got := testing.AllocsPerRun(200, round); got > ackFrames/8 {
 		t.Errorf("%v allocations for %d frames", got, 2*ackFrames)
 	}
 }

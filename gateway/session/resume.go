@@ -105,8 +105,7 @@ func (s *Session) goOn(a *Attachment, p auth.Principal, token string, list []*cl
 	s.endReplay()
 	s.socket = a
 	a.session.Store(s)
-	s.resume.taken = token
-	s.resume.token = s.sessions.newToken(s, token)
+	s.sessions.renew(s, token)
 	s.tell(list)
 	s.pump()
 	return true

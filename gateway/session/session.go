@@ -60,12 +60,12 @@ type Session struct {
 	resume resume
 }
 
-var sessions atomic.Uint64
+var lastID atomic.Uint64
 
 func newSession(all *Sessions, a *Attachment, p auth.Principal, q *quota.Client, resumable bool) *Session {
 	s := &Session{
 		sessions: all, cfg: &all.cfg, form: a.form, principal: p, namespace: a.namespace, quota: q, resumable: resumable,
-		id:    all.cfg.Gateway + "-" + strconv.FormatUint(sessions.Add(1), 36),
+		id:    all.cfg.Gateway + "-" + strconv.FormatUint(lastID.Add(1), 36),
 		calls: map[uint64]*call{}, channels: map[uint64]*channel{}, socket: a,
 	}
 	s.own.session = s

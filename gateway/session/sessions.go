@@ -120,14 +120,17 @@ func (all *Sessions) find(token string) *Session {
 	return all.tokens[token]
 }
 
-// newToken gives the session another token and makes all but the one that it was taken for void [SESS-16]. Session.mu is held.
-func (all *Sessions) newToken(s *Session, taken string) string {
+// renew gives the session another token. Of those before only the one that was taken for it is still good [SESS-16].
+// Session.mu is held.
+func (all *Sessions) renew(s *Session, taken string) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if taken != s.resume.token {
-		delete(all.tokens, s.resume.token) // its Welcome did not arrive
+	for _, old := range []string{s.resume.token, s.resume.taken} {
+		if old != taken {
+			delete(all.tokens, old)
+		}
 	}
-	return all.addToken(s)
+	s.resume.taken, s.resume.token = taken, all.addToken(s)
 }
 
 func (all *Sessions) addToken(s *Session) string {

@@ -83,10 +83,7 @@ func (s *sim) failf(format string, args ...any) {
 
 func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
-// in and out are the directions of the side's present socket.
-func (e *simSide) in() *simPipe  { return e.socket.towards(e) }
-func (e *simSide) out() *simPipe { return e.socket.towards(e.peer) }
-
+// towards is the direction of a socket that ends at the side.
 func (k *simSocket) towards(e *simSide) *simPipe {
 	if e == e.gateway {
 		return &k.up
@@ -114,7 +111,7 @@ func (e *simSide) write(limit int) (wrote bool) {
 
 // send puts a frame on the wire. The network may hold back or repeat what may be lost.
 func (e *simSide) send(frame []byte) {
-	p := e.out()
+	p := e.socket.towards(e.peer)
 	if p.cut {
 		return
 	}

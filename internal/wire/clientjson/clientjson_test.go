@@ -260,6 +260,8 @@ func TestAFaultNamesTheRequestItBelongsTo(t *testing.T) {
 		{"percent of no UTF-8", `{"type":"call","id":4,"target":"t:%ff"}`, DecodeError{Type: "call", ID: 4}, wire.RequestInvalidAddress},
 		{"empty id", `{"type":"call","id":4,"target":"@"}`, DecodeError{Type: "call", ID: 4}, wire.RequestInvalidAddress},
 		{"error of text", `{"type":"callResult","id":4,"error":"x"}`, DecodeError{Type: "callResult", ID: 4}, wire.RequestInvalid},
+		{"more events than anybody has", `{"type":"subscribe","id":4,"events":["a"` + strings.Repeat(`,"a"`, maxItems) + `]}`, DecodeError{Type: "subscribe", ID: 4}, wire.RequestInvalid},
+		{"more channels than anybody has", `{"type":"ack","received":[{}` + strings.Repeat(`,{}`, maxItems) + `]}`, DecodeError{Type: "ack"}, wire.RequestInvalid},
 		{"limits of text", `{"type":"welcome","limits":"x"}`, DecodeError{Type: "welcome"}, wire.RequestInvalid},
 	} {
 		message, err := Decode([]byte(tt.text))

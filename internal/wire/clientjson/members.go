@@ -231,12 +231,18 @@ func (m *members) texts(name string) []string {
 	}
 	list, ok := splitTexts(raw)
 	if !ok {
-		m.wrong(name, "an array of strings")
+		m.wrong(name, arrayOf+"strings")
 	}
 	return list
 }
 
-// splitTexts reads an array of strings that is known to be valid JSON.
+// maxItems bounds the arrays that are read whole: a text of three bytes, "{},", makes much more of each in memory.
+const (
+	maxItems = 1 << 16
+	arrayOf  = "an array of at most 65536 "
+)
+
+// splitTexts reads an array of strings that is known to be valid JSON; not one of more than maxItems.
 func splitTexts(raw []byte) ([]string, bool) {
 	if raw[0] != '[' {
 		return nil, false
@@ -246,7 +252,7 @@ func splitTexts(raw []byte) ([]string, bool) {
 		return nil, false
 	}
 	var list []string
-	for dec.PeekKind() == '"' {
+	for dec.PeekKind() == '"' && len(list) < maxItems {
 		item, err := dec.ReadValue()
 		if err != nil {
 			return nil, false
@@ -256,7 +262,7 @@ func splitTexts(raw []byte) ([]string, bool) {
 	return list, dec.PeekKind() == ']'
 }
 
-// objects reads a field that is an array of objects.
+// objects reads a field that is an array of at most maxItems objects.
 func (m *members) objects(name string, read func(*members)) {
 	raw := m.find(name)
 	if raw == nil {
@@ -264,10 +270,10 @@ func (m *members) objects(name string, read func(*members)) {
 	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if _, err := dec.ReadToken(); err != nil || raw[0] != '[' {
-		m.wrong(name, "an array of objects")
+		m.wrong(name, arrayOf+"objects")
 		return
 	}
-	for dec.PeekKind() == '{' {
+	for items := 0; dec.PeekKind() == '{' && items < maxItems; items++ {
 		item, err := dec.ReadValue()
 		if err != nil {
 			break
@@ -278,7 +284,7 @@ func (m *members) objects(name string, read func(*members)) {
 		m.fail(fields.err)
 	}
 	if dec.PeekKind() != ']' {
-		m.wrong(name, "an array of objects")
+		m.wrong(name, arrayOf+"objects")
 	}
 }
 
