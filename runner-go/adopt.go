@@ -90,23 +90,12 @@ func (in *instance) forgetCalls() {
 	}
 }
 
-// rewind has the unanswered commit wait again, in front and as it was sent, with those of its outputs that are not answers.
-// Events that were sent behind it join it: it is known of the whole group whether it has left the gateway. What was said of
-// connections behind it stays behind: it may be said twice.
+// rewind has the unanswered commit wait again, in front and as it was sent. What answers or asks the gateway of the lost
+// session is dropped.
 func (in *instance) rewind() {
 	waiting := in.waiting
-	if f := in.flight; f != nil {
-		behind := new(group)
-		counted := f.outputs[:f.counted:f.counted]
-		for _, m := range f.outputs[f.counted:] {
-			if _, event := m.(*wire.Emit); event {
-				counted = append(counted, m)
-			} else {
-				behind.outputs = append(behind.outputs, m)
-			}
-		}
-		f.outputs = counted
-		waiting = append([]*group{f, behind}, waiting...)
+	if in.flight != nil {
+		waiting = append([]*group{in.flight}, waiting...)
 		in.version--
 	}
 	in.inflight, in.flight, in.unacked = false, nil, 0
@@ -114,7 +103,7 @@ func (in *instance) rewind() {
 	for _, g := range waiting {
 		outputs := g.outputs
 		g.outputs, g.bytes = nil, 0
-		g.keep(outputs)
+		g.hold(repeatable(outputs))
 		if g.changes() || len(g.outputs) > 0 {
 			in.waiting = append(in.waiting, g)
 			in.backlog += g.weight()
@@ -122,14 +111,31 @@ func (in *instance) rewind() {
 	}
 }
 
-// keep holds those outputs that mean something in another session.
-func (g *group) keep(outputs []wire.Message) {
+// repeatable are those of the outputs that mean something in another session.
+func repeatable(outputs []wire.Message) (kept []wire.Message) {
 	for _, m := range outputs {
 		switch m.(type) {
 		case *wire.Emit, *connOutput:
-			g.outputs = append(g.outputs, m)
-			g.bytes += wire.FrameSize(m)
+			kept = append(kept, m)
 		}
+	}
+	return kept
+}
+
+// unfold has what was sent behind the unanswered commit follow it again. If the commit was applied, its events have left the
+// gateway or are lost; what was said of connections may be said twice.
+func (in *instance) unfold(applied bool) {
+	if !in.sentBefore() {
+		return
+	}
+	first, g := in.waiting[0], new(group)
+	g.hold(slices.DeleteFunc(first.behind, func(m wire.Message) bool {
+		_, event := m.(*wire.Emit)
+		return applied && event
+	}))
+	if first.behind = nil; len(g.outputs) > 0 {
+		in.waiting = slices.Insert(in.waiting, 1, g)
+		in.backlog += g.weight()
 	}
 }
 
@@ -185,11 +191,13 @@ func (in *instance) adopted(s *session, m *runnerv1alpha1.Adopted) {
 	}
 	in.incarnate(s, m.Actor, m.Generation, m.Nonce)
 	s.add(in)
-	if m.Version != in.version && !(in.sentBefore() && m.Version == in.version+1) {
+	applied := in.sentBefore() && m.Version == in.version+1
+	if m.Version != in.version && !applied {
 		in.log().Error("the actor was adopted with another version than it has", "version", m.Version, "has", in.version)
 		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_FENCED, nil)
 		return
 	}
+	in.unfold(applied)
 	in.arriving = &arriving{expected: int(m.RestoredConnections)}
 	in.arrived()
 }

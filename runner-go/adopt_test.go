@@ -391,10 +391,11 @@ func (p *peer) offeredAll(n int) (all []*runnerv1alpha1.HostedActor) {
 // [LINK-19]
 func TestTheLastBatchIsMarkedAlsoWhereNoneIsLeft(t *testing.T) {
 	run(t, func(t *testing.T) {
-		s := newStage(t, defineWorld(&diary{}, script{"grow": func(w *World, ctx context.Context) (any, error) {
+		goOn := make(chan bool)
+		s := newStage(t, defineWorld(&diary{}, script{"grow": func(w *World, _ context.Context) (any, error) {
 			w.State().Text = strings.Repeat("x", 5000)
-			<-ctx.Done()
-			return nil, ctx.Err() // the flush of this turn ends the actor
+			<-goOn
+			return nil, nil // the flush of this turn ends the actor
 		}}))
 		p := s.welcome(resilient, func(m *runnerv1alpha1.Welcome) { m.Limits.MaxState = 4000 })
 		ref := p.created("world")
@@ -405,7 +406,8 @@ func TestTheLastBatchIsMarkedAlsoWhereNoneIsLeft(t *testing.T) {
 		if !hello.Hosting {
 			t.Errorf("hello %v", hello)
 		}
-		synctest.Wait() // by now the actor has crashed
+		close(goOn)
+		synctest.Wait()
 		w := defaultWelcome()
 		resilient(w)
 		q.send(w)

@@ -76,8 +76,7 @@ func (in *instance) commit(g *group, outputs []wire.Message) {
 	s.link.pushGroup(&in.lane, &wire.Commit{Actor: in.ref, Version: in.version, Changes: g.sent, Outputs: uint32(len(outputs))}, outputs)
 	if s.adopt {
 		g.state.bytes, g.outputs, g.bytes = nil, nil, 0
-		g.keep(outputs)
-		g.counted = len(g.outputs)
+		g.hold(repeatable(outputs))
 		in.flight = g
 	}
 }
@@ -88,7 +87,7 @@ func (in *instance) follow(outputs []wire.Message) {
 	if in.inflight {
 		in.unacked += sizeOf(outputs)
 		if in.flight != nil {
-			in.flight.keep(outputs)
+			in.flight.behind = append(in.flight.behind, repeatable(outputs)...)
 		}
 	}
 }

@@ -26,7 +26,7 @@ const unit = 100
 func tick(w *World) { w.Broadcast("tick", make([]byte, unit-64-len("tick")-3)) }
 
 // emitter is a world whose action "do" with a number, as text, emits that many events; "+" in front changes the state.
-func emitter(opts ...any) *runner.Type[World] {
+func emitter() *runner.Type[World] {
 	s := script{}
 	for n := range 101 {
 		s[fmt.Sprint(n)] = func(w *World, _ context.Context) (any, error) {
@@ -43,7 +43,7 @@ func emitter(opts ...any) *runner.Type[World] {
 			return n, nil
 		}
 	}
-	return defineWorld(&diary{}, s, opts...)
+	return defineWorld(&diary{}, s)
 }
 
 // ticks takes that many events of the actor, and nothing more than that.

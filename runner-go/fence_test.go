@@ -164,14 +164,14 @@ func TestALeaseThatEndsWithoutASocketEndsTheSession(t *testing.T) {
 		p := s.welcome(leased)
 		p.created("world")
 		synctest.Wait()
-		s.refuse = errBoom
+		s.refuse.Store(true)
 		p.cut()
 		pass(11 * time.Second)
 		steps <- func(*World, context.Context) { d.add("in time") }
 		pass(2 * time.Second)
 		steps <- func(*World, context.Context) { d.add("too late") }
 		pass(3 * time.Second)
-		s.refuse = nil
+		s.refuse.Store(false)
 		q, hello := s.accept()
 		if hello.Resume != nil || !hello.Hosting {
 			t.Errorf("hello %v", hello)
@@ -180,12 +180,12 @@ func TestALeaseThatEndsWithoutASocketEndsTheSession(t *testing.T) {
 			t.Errorf("diary %s", got)
 		}
 		_ = q.conn.Close()
-		s.refuse = errBoom
+		s.refuse.Store(true)
 		pass(14 * time.Second) // one lease after the end
 		if got := d.text(); !strings.HasSuffix(got, "onWake in time run:"+runner.ErrStopped.Error()) {
 			t.Errorf("diary %s", got)
 		}
-		s.refuse = nil
+		s.refuse.Store(false)
 		if _, hello = s.accept(); hello.Hosting {
 			t.Errorf("hello %v", hello)
 		}

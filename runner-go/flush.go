@@ -40,8 +40,8 @@ type group struct {
 	destroy bool
 	sent    []byte // the changes as they were sent under a version, and are sent again [COMMIT-1]; nil: never yet
 	outputs []wire.Message
-	counted int // of the outputs of a group that was sent: those that its commit counted
-	bytes   int // of outputs
+	bytes   int            // of outputs
+	behind  []wire.Message // of a group that was sent: outputs that were sent while it was unanswered, and it did not count
 }
 
 // hold keeps an output of the running turn for its flush.

@@ -223,7 +223,7 @@ type stage struct {
 	t      *testing.T
 	runner *runner.Runner
 	dials  chan net.Conn
-	refuse error // what Dial returns, while set
+	refuse atomic.Bool // Dial fails
 	cancel context.CancelFunc
 	served chan error
 	logs   *logbook
@@ -255,8 +255,8 @@ func newStage(t *testing.T, types ...runner.Definition) *stage {
 		Endpoint: "tcp://gateway:1", Token: "secret", Pool: "pool", Instance: "one", Version: 7, DrainTimeout: 20 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(s.logs, nil)),
 		Dial: func(context.Context) (net.Conn, error) {
-			if s.refuse != nil {
-				return nil, s.refuse
+			if s.refuse.Load() {
+				return nil, errBoom
 			}
 			ours, theirs := net.Pipe()
 			s.dials <- theirs

@@ -14,7 +14,7 @@ import (
 // maxAction bounds the name of an action, in bytes.
 const maxAction = 128
 
-// callOverhead is what a waiting call counts beyond its arguments.
+// callOverhead is what a frame that waits or is kept counts beyond its arguments.
 const callOverhead = 256
 
 // Caller is what actions can be called on: a *Handle or a *Connection.

@@ -163,12 +163,13 @@ func (s *session) keepFrame(ch *channel, f frame) {
 // release drops what the gateway has received: so many frames of the channel.
 func (s *session) release(ch *channel, received uint64) {
 	for ch.acked < received && ch.kept.len() > 0 {
-		c := s.drop(ch.kept.pop())
+		f := ch.kept.pop()
 		ch.acked++
 		ch.again--
-		if c != nil && c.oneway {
-			s.complete(c, nil) // it can count as written
+		if f.call != nil && f.call.oneway {
+			s.complete(f.call, nil) // it can count as written
 		}
+		s.drop(f)
 	}
 }
 
@@ -189,14 +190,13 @@ func (s *session) arrived(ch *channel, m wire.Message) {
 	}
 }
 
-// drop takes note that a frame is kept no longer. It returns its call, if it is one.
-func (s *session) drop(f frame) *call {
+// drop takes note that a frame is kept no longer. Its call may be another one after it.
+func (s *session) drop(f frame) {
 	s.kept -= f.weight()
 	if f.call != nil {
 		f.call.kept = false
 		s.recycle(f.call)
 	}
-	return f.call
 }
 
 // retract keeps a call no longer if it is the last of its channel.
@@ -221,10 +221,11 @@ func (s *session) dropKept(ch *channel) {
 // strand ends the calls of a channel that has ended which never reached the gateway: nothing may be sent on it any more.
 func (s *session) strand(ch *channel) {
 	for ch.kept.len() > ch.again {
-		c := s.drop(ch.kept.remove(ch.again))
-		if c != nil && c.state == callWritten {
+		f := ch.kept.remove(ch.again)
+		if c := f.call; c != nil && c.state == callWritten {
 			s.complete(c, c.conn.closedError())
 		}
+		s.drop(f)
 	}
 	var rest fifo[counted]
 	for _, m := range s.control.take() {

@@ -2,9 +2,12 @@
 // destroys actors.
 //
 // A Client has one session with the gateway, over one WebSocket, which its handles and connections share. It opens the
-// socket when something needs it, and again when it was lost. A call of which nothing was written waits for the next
-// socket; one that the gateway can have seen fails with session.lost and ran: maybe. The package never repeats a call that
-// may have run, keeps nothing across processes, and follows no redirects.
+// socket when something needs it, and again when it was lost. Where the gateway allows it, the session then goes on: calls
+// and events neither get lost nor come twice, calls wait, and connections only show StatusReconnecting meanwhile [SESS-15].
+// When it cannot go on (the gateway keeps it for 30 s by default, and not across its own restart), connections open anew,
+// which Connection.OnReset tells; a call that the gateway can have seen fails with session.lost and ran: maybe, any other
+// waits for the next session. The package never repeats a call that may have run, keeps nothing across processes, and
+// follows no redirects.
 //
 // Clients, handles and connections are safe for concurrent use. Handles and connections need no closing for the sake of
 // memory or goroutines once their Client is closed. Requirements: sections 1 to 6, 11 and 14 of spec/protocol.md.
@@ -40,9 +43,10 @@ func New(endpoint string, options Options) (*Client, error) {
 	return &Client{session: s, supervisor: newSupervisor(ctx, s, e), http: newAPI(ctx, options, e), cancel: cancel}, nil
 }
 
-// Close ends the session and all connections; what is under way fails with client.closed. It waits for the goroutines of
-// the client, at most about a second, but not for event handlers that are running, and so may be called from them. A
-// closed Client stays closed. It always returns nil; the error makes it an io.Closer.
+// Close ends the session and all connections; what is under way fails with client.closed. Without socket the gateway cannot
+// be told: it ends the session when it has waited for the client in vain. Close waits for the goroutines of the client, at
+// most about a second, but not for event handlers that are running, and so may be called from them. A closed Client stays
+// closed. It always returns nil; the error makes it an io.Closer.
 func (c *Client) Close() error {
 	c.session.close()
 	c.cancel()

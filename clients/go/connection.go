@@ -19,7 +19,8 @@ const (
 	StatusConnecting Status = iota
 	// StatusConnected: the actor has accepted it.
 	StatusConnected
-	// StatusReconnecting: it was open and will be again.
+	// StatusReconnecting: it was open and will be again. Every loss of the socket shows, however short; OnReset tells
+	// whether anything was missed.
 	StatusReconnecting
 	// StatusClosed: it is over for good.
 	StatusClosed
@@ -50,9 +51,10 @@ const (
 	connectionClosed
 )
 
-// Connection attaches this client to one actor. It opens in the background and, when the socket is lost or the gateway
-// asks for it, again: with the same target, params and subscriptions, until Close or a final refusal. To the actor that is
-// another connection; nothing tells what was missed in between.
+// Connection attaches this client to one actor. It opens in the background and survives the loss of the socket: when the
+// session goes on, nothing was missed, and the actor has not noticed. When the session was lost, or the gateway asks for it,
+// the connection opens again, with the same target, params and subscriptions, until Close or a final refusal. To the actor
+// that is another connection; OnReset tells of it.
 //
 // All its callbacks run one after the other, in the order in which the actor emitted what they tell of, on a goroutine of
 // the connection [SESS-3]. They may use the connection and the client. A slow one delays only its own connection. Safe for
@@ -117,7 +119,7 @@ func (c *Connection) ActorID() string {
 	return c.actorID
 }
 
-// ID is the connection's id as the actor sees it, empty while it was never open. Each opening has another.
+// ID is the connection's id as the actor sees it, empty while it was never open. Each opening has another; see OnReset.
 func (c *Connection) ID() string {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()

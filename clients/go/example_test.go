@@ -38,6 +38,7 @@ func ExampleHandle_Connect() {
 		Params: map[string]string{"user": "ada"},
 		Setup: func(conn *client.Connection) {
 			client.On(conn, "message", func(text string) { fmt.Println(text) })
+			conn.OnReset(func(error) { fmt.Println("(some messages may be missing)") })
 			conn.OnClose(func(err error) { log.Print("out: ", err) })
 		},
 	})

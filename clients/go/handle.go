@@ -18,9 +18,10 @@ type Handle struct {
 //
 // The deadline of ctx is the call's [CALL-4]; without one the gateway's default holds (60 s). When ctx ends, Call returns
 // at once with action.canceled, action.timed_out, or client.unreachable if there was no session so long; each wraps the
-// context's error, and the gateway is told to stop.
+// context's error, and the gateway is told to stop. A call outlives its socket: it waits for the next one, where the session
+// goes on.
 //
-// Errors are *Error: those of the actor and the gateway as they come; besides session.lost (the socket was lost after the
+// Errors are *Error: those of the actor and the gateway as they come; besides session.lost (the session was lost after the
 // call was written, at least in part: it may have run), client.unreachable and request.too_large (it was not sent),
 // client.invalid_response (it ran, its result does not fit), client.closed. A Reject or Goodbye that is final fails all
 // calls with its error; the next use tries again.
@@ -29,7 +30,7 @@ func (h *Handle) Call(ctx context.Context, action string, result any, args ...an
 }
 
 // Send calls an action whose outcome nobody wants. It returns nil when the call was written to the socket; whether the
-// action runs is not known then. Errors: see Call.
+// action runs is not known then. If the socket is lost, the call is sent again, once the session goes on. Errors: see Call.
 func (h *Handle) Send(ctx context.Context, action string, args ...any) error {
 	return h.client.session.do(ctx, request{target: h.target, action: action, args: args, oneway: true}, nil)
 }

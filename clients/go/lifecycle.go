@@ -76,8 +76,9 @@ func (s *session) end(cause error, last *batch, wrote int, now time.Time) next {
 		}
 	case s.goodbye != nil:
 		n.retryAfter = millis(s.goodbye.GetRetryAfterMs())
-		over = over || isOver(s.goodbye)
-		if s.goodbye.GetReconnect() == commonv1alpha1.Reconnect_RECONNECT_NEVER {
+		reconnect := s.goodbye.GetReconnect()
+		over = over || reconnect != commonv1alpha1.Reconnect_RECONNECT_SAME // [SESS-18]
+		if reconnect == commonv1alpha1.Reconnect_RECONNECT_NEVER {
 			final = named(s.goodbye.GetCode(), s.goodbye.GetMessage())
 		}
 	}

@@ -58,7 +58,6 @@ type world struct {
 type underWay struct {
 	call   *call
 	number int
-	ran    bool
 }
 
 // member is a connection, and what it was told.
@@ -377,6 +376,7 @@ func (w *world) acked() {
 }
 
 func (w *world) check() {
+	synctest.Wait() // the handlers have run
 	s := w.s
 	if len(w.under) > 0 || s.waiting != 0 || s.kept != 0 || len(s.unanswered) != 0 || len(s.changes) != 0 {
 		w.t.Errorf("%d calls without outcome, %d bytes wait, %d are kept, %d unanswered, %d changes",

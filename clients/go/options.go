@@ -24,7 +24,8 @@ type Options struct {
 	TLS *tls.Config
 	// DialTimeout bounds the way from dialing to the gateway's Welcome. Default 10 s.
 	DialTimeout time.Duration
-	// Backoff is the pause between attempts to reach the gateway, and to open a connection again.
+	// Backoff is the pause between attempts to reach the gateway, and to open a connection again. The first attempt to go on
+	// with a session is made without one.
 	Backoff Backoff
 
 	// WaitTimeout is how long a request whose context has no deadline waits for a session, or for its connection to
@@ -33,8 +34,10 @@ type Options struct {
 	WaitTimeout time.Duration
 	// MaxMessage bounds one message from the gateway, in bytes; one that is longer costs the socket. Default 16 MiB.
 	MaxMessage int
-	// MaxQueued bounds the calls that wait to be written, in bytes of arguments plus 256 for each; one more fails with
-	// session.too_many_calls. Default 64 MiB.
+	// MaxQueued bounds the calls that wait to be written and what was written and the gateway has not acknowledged, in bytes
+	// of arguments plus 256 for each call; one more fails with session.too_many_calls. The second part is at most half:
+	// beyond it calls wait. What a gateway need not acknowledge, up to 272 KiB of each connection and as much besides, is
+	// not counted. Default 64 MiB.
 	MaxQueued int
 	// EventQueue is how many events of one connection wait for its handlers. At the bound, or at 16 MiB, the oldest are
 	// dropped and OnError is told. Default 1,024.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
-	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -90,12 +89,12 @@ func (s *session) reconcile(received []*clientv1alpha1.Received) error {
 		theirs[r.GetConnection()] = r.GetFrames()
 	}
 	for _, ch := range s.byNumber() {
-		n, known := theirs[ch.number]
-		if !known && ch.ended {
+		switch n, known := theirs[ch.number]; {
+		case !known && ch.ended: // forgotten by the gateway, which can have got everything or not
 			s.giveUp(ch, raise(wire.ConnectionClosed, wire.RanMaybe, ""))
-		} else if n < ch.acked || n > ch.acked+uint64(ch.kept.len()) {
+		case n < ch.acked || n > ch.acked+uint64(ch.kept.len()):
 			return errCounts
-		} else {
+		default:
 			s.release(ch, n)
 		}
 		ch.again = 0
@@ -160,11 +159,6 @@ func (s *session) lose(cause error, now time.Time) {
 	s.zero, s.control = channel{}, fifo[counted]{}
 	s.again, s.news, s.ackNow, s.ackAlong = nil, nil, false, false
 	s.resumeToken, s.keeping = nil, true
-}
-
-// isOver tells whether a Goodbye of the gateway ends the session [SESS-18].
-func isOver(g *commonv1alpha1.Goodbye) bool {
-	return g.GetReconnect() != commonv1alpha1.Reconnect_RECONNECT_SAME
 }
 
 func orElse(d, other time.Duration) time.Duration {

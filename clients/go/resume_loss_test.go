@@ -90,7 +90,7 @@ func TestAttemptsDoNotProlongTheSession(t *testing.T) {
 		if passed := time.Since(begun); passed != 30*time.Second {
 			t.Errorf("given up after %v", passed)
 		}
-		<-attempts
+		noError(t, <-attempts)
 	})
 }
 

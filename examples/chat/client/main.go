@@ -1,5 +1,5 @@
 // Command client talks in a chat room: lines typed are sent, what others say is printed. It survives restarts of the
-// gateway and of the runner.
+// gateway and of the runner, and misses nothing that was said while its network failed for some seconds.
 package main
 
 import (
@@ -39,6 +39,7 @@ func talk(ctx context.Context, endpoint, token, name, room string) error {
 	client.On(conn, "message", func(m chat.Message) { fmt.Printf("%s: %s\n", m.From, m.Text) })
 	client.On(conn, "joined", func(who string) { fmt.Printf("* %s has joined\n", who) })
 	client.On(conn, "left", func(who string) { fmt.Printf("* %s has left\n", who) })
+	conn.OnReset(func(error) { fmt.Println("* you were away for too long; what was said meanwhile is in the history") })
 	history, err := client.Call[[]chat.Message](ctx, conn, "history")
 	if err != nil {
 		return err
