@@ -23,7 +23,6 @@ type rogue struct {
 	net.Conn
 	typ string
 	mu  sync.Mutex
-	out []byte
 }
 
 // link joins as a runner of a type of its own; nil: it was not let in.
