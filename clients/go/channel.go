@@ -15,8 +15,8 @@ const (
 	ackFrames = 64
 	ackBytes  = 256 << 10
 	// A write that goes anyway takes an Ack along from here on.
-	alongFrames = ackFrames / 4
-	alongBytes  = ackBytes / 4
+	alongFrames = ackFrames / 2
+	alongBytes  = ackBytes / 2
 	// idleKept is the most that a gateway may leave unacknowledged on an idle channel, as s.kept counts.
 	idleKept = ackBytes + ackFrames*callOverhead
 )

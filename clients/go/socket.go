@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,6 +114,9 @@ func (k *socket) read() {
 func (k *socket) write() {
 	defer close(k.wrote)
 	for {
+		// The answers of one read wake many callers, who call again: what they have to say goes in one write.
+		runtime.Gosched()
+		runtime.Gosched()
 		if k.session.take(&k.batch, time.Now()) {
 			if !k.flush() {
 				return
