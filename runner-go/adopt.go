@@ -164,7 +164,7 @@ func (in *instance) refused(why *wire.Error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.over {
-		in.log().Warn("the actor was not adopted; it is over here", "error", why)
+		in.log().Info("the actor was not adopted; it is over here", "error", why)
 		in.drop()
 	}
 }
@@ -174,7 +174,7 @@ func (in *instance) giveUp(lost *session) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.adrift && !in.over && in.sess() == lost {
-		in.log().Warn("nobody has adopted the actor; it is over here")
+		in.log().Info("nobody has adopted the actor; it is over here")
 		in.drop()
 	}
 }
@@ -219,7 +219,7 @@ func (in *instance) rejoin(restored []*runnerv1alpha1.ConnectionOpen) {
 	if in.destroying == told {
 		in.destroying = wished
 	}
-	in.log().Info("the actor was adopted", "version", in.version)
+	in.log().Debug("the actor was adopted", "version", in.version)
 	in.restedAt = steady()
 	in.proceed()
 }
@@ -232,7 +232,10 @@ func (in *instance) moveConns(restored []*runnerv1alpha1.ConnectionOpen) (refs m
 	for _, m := range restored {
 		alive[m.ConnectionId] = m
 	}
-	refs, in.byRef = map[uint64]uint64{}, map[uint64]*connection{}
+	refs, in.byRef = map[uint64]uint64{}, nil
+	if in.present > 0 {
+		in.byRef = map[uint64]*connection{}
+	}
 	for _, c := range append(in.departed(), in.conns...) {
 		if c == nil || c.ref == 0 {
 			continue

@@ -131,13 +131,14 @@ func TestConnectionsThatWereNotRestoredLeaveOnceAndFirst(t *testing.T) {
 		p.commit(5, 4)
 		p.send(&runnerv1alpha1.ConnectionClose{Actor: ref, Connection: 13})
 		q := s.lose(p)
+		offer := q.offered(1)[0]
 		steps <- func(w *World, _ context.Context) {
 			c.diary.add("do")
 			c.conns["c11"].Send("nobody")
 			c.conns["c13"].Disconnect("nobody")
 		}
 		synctest.Wait()
-		ref = q.adopt(q.offered(1)[0], 4, 12)
+		ref = q.adopt(offer, 4, 12)
 		q.commit(5, 1)
 		q.emitted("two", []uint64{1012}, nil)
 		q.silent()

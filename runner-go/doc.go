@@ -26,6 +26,11 @@
 // and sent, and nobody sees an answer before its state is durable [GATE-1]. A Runner and its Types are safe for
 // concurrent use once Serve was called; registration is not.
 //
+// Actors do not notice a socket that breaks, and keep their memory also where the gateway has lost the session or was
+// restarted, if nobody else has had them meanwhile [LINK-16] [LEASE-4]: their generation changes, calls of the old session
+// are canceled, and connections that are gone leave. A runner that the gateway has not heard for too long begins no turn
+// until it is told that its actors are still its own [LEASE-2].
+//
 // The package knows nothing of clients, stores and HTTP; that is the gateway's side. Unit tests of actors need no gateway:
 // see the package runnertest.
 package runner

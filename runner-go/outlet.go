@@ -15,6 +15,7 @@ type outlet struct {
 	mu      sync.Mutex
 	front   []byte
 	feed    *link // nil until Welcome
+	fresh   bool  // nothing of feed was written: what it begins with goes first [LINK-16]
 	closing bool  // written once empty, then the socket is closed
 	dead    bool  // nothing is written any more
 
@@ -37,7 +38,7 @@ func (o *outlet) first(m wire.Message) {
 // feedFrom has the outlet write what the link has. The link holds its lock.
 func (o *outlet) feedFrom(l *link) {
 	o.mu.Lock()
-	o.feed = l
+	o.feed, o.fresh = l, true
 	o.mu.Unlock()
 	o.nudge()
 }
@@ -113,12 +114,25 @@ func (o *outlet) writeLoop() {
 // take moves what is next to be written to buf; last: there is nothing and there will be nothing.
 func (o *outlet) take(buf []byte) (out []byte, last bool) {
 	o.mu.Lock()
-	buf = append(buf, o.front...)
-	o.front = o.front[:0]
-	feed, closing, dead := o.feed, o.closing, o.dead
+	feed, fresh, closing, dead := o.feed, o.fresh, o.closing, o.dead
+	o.fresh = false
+	if !fresh {
+		buf = o.takeFront(buf)
+	}
 	o.mu.Unlock()
 	if feed != nil && !dead {
 		buf = feed.take(o, buf)
 	}
+	if fresh {
+		o.mu.Lock()
+		buf = o.takeFront(buf)
+		o.mu.Unlock()
+	}
 	return buf, dead || closing && len(buf) == 0
+}
+
+func (o *outlet) takeFront(buf []byte) []byte {
+	buf = append(buf, o.front...)
+	o.front = o.front[:0]
+	return buf
 }

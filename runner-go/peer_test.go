@@ -43,6 +43,7 @@ type peer struct {
 	stopAt   atomic.Uint64 // so many, then nothing is read any more; 0: for ever
 	acked    atomic.Uint64 // as the runner last said
 	sent     [][]byte      // counted frames to the runner
+	awaiting atomic.Bool   // the runner's next frame is Resumed
 	resumed  chan uint64   // the runner's Resumed.next
 	leaseMs  atomic.Uint32 // what a Pong renews
 	pings    chan uint64   // while mute: their nonces
@@ -79,6 +80,9 @@ func (p *peer) read() {
 		if err != nil {
 			p.t.Errorf("the runner sent a malformed frame: %v", err)
 			return
+		}
+		if p.awaiting.Swap(false) && f.Kind != wire.RunnerResumed {
+			p.t.Errorf("kind %d came before Resumed", f.Kind)
 		}
 		if !f.Kind.IsLink() && f.Kind != wire.RunnerHello {
 			p.received.Add(1)

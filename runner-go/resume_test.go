@@ -51,6 +51,7 @@ func (s *stage) goOn(q *peer, hello *runnerv1alpha1.Hello) {
 	w := defaultWelcome()
 	resilient(w)
 	w.Session, w.ResumedReceived = []byte(q.session), proto.Uint64(q.received.Load())
+	q.awaiting.Store(true)
 	q.send(w, &runnerv1alpha1.Resumed{Next: hello.Resume.Received + 1})
 	for _, frame := range q.sent[hello.Resume.Received:] {
 		q.write(frame)

@@ -102,8 +102,11 @@ func runnerLimits(m *runnerv1alpha1.Limits) wire.Limits {
 	return l
 }
 
-// onGoodbye ends the session [LINK-6].
+// onGoodbye ends the session, or only the socket if the session goes on over another one [LINK-6].
 func (d *dialog) onGoodbye(m *commonv1alpha1.Goodbye) {
+	if m.Code == wire.RunnerSuperseded.New().Name() {
+		return
+	}
 	d.over.Store(true)
 	d.goodbye = &farewell{
 		cause:      &Error{Code: m.Code, Message: m.Message, Retryable: m.Reconnect != commonv1alpha1.Reconnect_RECONNECT_NEVER},

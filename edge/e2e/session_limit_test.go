@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -49,7 +50,7 @@ func TestSocketsOfAGateway(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		if n, err := pipe.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		if n, err := pipe.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			w.Errorf("a runner's socket: %v", err)
 		}
 		wantEqual(w, "counted", w.reached("max_sockets"), 2)
@@ -59,6 +60,26 @@ func TestSocketsOfAGateway(t *testing.T) {
 		_ = second.conn.NetConn().Close()
 		synctest.Wait()
 		w.dial("/v1/connect", "").text(`{"type":"hello"}`)
+	})
+}
+
+// [LIMIT-2] [SESS-15]: no more sessions are kept without socket than there may be sockets.
+func TestKeptSessionsOfAGateway(t *testing.T) {
+	inBothForms(t, limited(func(l *wire.Limits) { l.MaxSockets = 3 }), func(w *world, r *resumer) {
+		j, _ := w.hostLab()
+		var all []*resumer
+		for _, name := range []string{"ann", "bob", "cid", "dan"} {
+			c := w.resumer(r.json)
+			c.connect()
+			c.opened(1, "r", name)
+			c.cut()
+			all = append(all, c)
+		}
+		if got := j.take(); strings.Count(got, "disconnect") != 1 || !strings.Contains(got, "disconnect:dan") {
+			w.Errorf("who has left: %s", got)
+		}
+		wantEqual(w, "resumed", all[0].connect(), true)
+		wantEqual(w, "resumed", all[3].connect(), false)
 	})
 }
 
@@ -141,8 +162,8 @@ func TestNewWorkIsRefusedWhenMemoryIsShort(t *testing.T) {
 		r.call(0, "wait")
 		for range 9 { // held until the first call has ended
 			r.call(0, "tell", "nobody", strings.Repeat("x", 100_000))
+			sleep(100 * time.Millisecond) // until the runner has acknowledged it
 		}
-		synctest.Wait()
 		other := w.resumer(r.json)
 		other.dial()
 		other.want("reject gateway.overloaded")
@@ -151,10 +172,12 @@ func TestNewWorkIsRefusedWhenMemoryIsShort(t *testing.T) {
 		e := w.act("lab:r", "burst", "[1]")
 		wantEqual(w, "over HTTP", e.status, 503)
 		wantEqual(w, "over HTTP", e.name(), "gateway.overloaded")
-		if w.reached("max_memory") < 3 {
-			w.Error("not counted")
-		}
-		r.opened(2, "s", "bob")
+		wantEqual(w, "a creation", w.do("PUT", "/v1/actors/lab:new", "").name(), "gateway.overloaded")
+		r.open(2, "s", "bob")
+		r.want("closed 2 gateway.overloaded same")
+		wantEqual(w, "counted", w.reached("max_memory"), 5)
+		r.cut()
+		wantEqual(w, "a resume is no new session", r.connect(), true)
 		close(gate)
 		r.want("result 0/1 = opened")
 		for i := range 9 {
@@ -168,37 +191,53 @@ func TestNewWorkIsRefusedWhenMemoryIsShort(t *testing.T) {
 
 // [LIMIT-4]: from 90 % on, sessions without socket end, those that hold most first.
 func TestSessionsWithoutSocketEndWhenMemoryIsShort(t *testing.T) {
-	inBothForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 1 << 20 }), func(w *world, r *resumer) {
+	inBothForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 2_200_000 }), func(w *world, r *resumer) {
 		j, gate := w.hostLab()
+		size := 60_000
+		if r.json {
+			size = 45_000 // base64 makes the same of it
+		}
 		hold := func(name string, results int) *resumer {
 			c := w.resumer(r.json)
 			c.connect()
 			c.opened(1, name, name)
-			c.call(1, "pause", 100)
+			c.call(1, "pause", 1000)
 			for range results {
-				c.call(1, "result", 70_000)
+				c.call(1, "result", size)
 			}
 			synctest.Wait()
 			c.cut()
-			sleep(time.Second)
+			sleep(2 * time.Second)
 			return c
 		}
-		much, little := hold("much", 3), hold("little", 1)
+		much, little := hold("much", 11), hold("little", 1)
 		r.connect()
-		r.call(0, "wait")
+		r.opened(1, "r", "ann") // this client reads, and does not acknowledge
+		r.opened(2, "r", "bob")
+		r.call(1, "wait")
+		for range 11 { // one after the other, so that little is under way beside what is kept
+			for n := uint64(1); n <= 2; n++ {
+				r.call(n, "result", size)
+				r.call(n, "pause", 100)
+			}
+		}
 		synctest.Wait()
 		j.take()
-		r.call(0, "tell", "nobody", strings.Repeat("x", 200_000))
-		synctest.Wait()
-		wantEqual(w, "who has left so far", j.take(), "")
-		r.call(0, "tell", "nobody", strings.Repeat("x", 400_000))
-		synctest.Wait()
-		wantEqual(w, "who has left", j.take(), "disconnect:much")
-		wantEqual(w, "resumed with little", little.connect(), true)
-		little.hear()
-		little.hear()
 		close(gate)
-		r.want("result 0/1 = opened", "result 0/2 = <nil>", "result 0/3 = <nil>")
+		sleep(5 * time.Second)
+		wantEqual(w, "who has left", j.take(), "disconnect:much")
+		for range 1 + 4*11 {
+			if got := r.short(r.hear()); !strings.HasPrefix(got, "result ") || strings.Contains(got, "overloaded") {
+				w.Fatalf("got %.40q", got)
+			}
+		}
+		wantEqual(w, "resumed with little", little.connect(), true)
+		for range 2 {
+			little.hear()
+		}
+		little.silent()
+		r.ack()
+		synctest.Wait()
 		wantEqual(w, "resumed with much", much.connect(), false)
 	})
 }
@@ -274,6 +313,38 @@ func TestAMessageThatDoesNotEnd(t *testing.T) {
 		sleep(6 * time.Second)
 		s.want("goodbye", "code", "session.ping_timed_out")
 		wantEqual(w, "closed", s.isClosed(), true)
+	})
+}
+
+// [HTTP-1]: a body comes to its end in time; the call that it brought may take longer.
+func TestABodyThatDoesNotEnd(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		w.hostLab()
+		wantEqual(w, "a call that takes its time", w.act("lab:a", "pause", "[50000]").status, 200)
+		for path, status := range map[string]string{"actors/lab:a/actions/get": "400", "nothing": "404"} {
+			pipe, err := w.Dial(w.Context())
+			if err != nil {
+				w.Fatal(err)
+			}
+			answer := make(chan string, 1)
+			go func() {
+				b, _ := io.ReadAll(pipe)
+				answer <- string(b)
+			}()
+			fmt.Fprintf(pipe, "POST /v1/%s HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n", path)
+			for range 4 {
+				fmt.Fprint(pipe, " ")
+				sleep(11 * time.Second)
+			}
+			wantEqual(w, "answered early", len(answer), 0)
+			sleep(2 * time.Second)
+			if len(answer) == 0 {
+				w.Fatalf("%s: nothing came", path)
+			}
+			if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 "+status) {
+				w.Errorf("%s: got %q", path, got)
+			}
+		}
 	})
 }
 

@@ -66,6 +66,7 @@ func New(cfg Config) *Handler {
 
 // ServeHTTP implements http.Handler. The escaped path is split before it is decoded [ADDR-3].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.bodyDeadline(w, r)
 	if !h.cors(w, r) {
 		return
 	}

@@ -67,18 +67,26 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body, *wire.
 	return b, h.checkBody(&b)
 }
 
-// readAll reads a body within the time of a message, and within the memory budget.
+// bodyDeadline gives the body of a request the time of a message. A body that nobody reads is read by the server, behind the
+// answer.
+func (h *Handler) bodyDeadline(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Not every server has deadlines; where there are none, reading ends with the client.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.sessions.MessageWait()))
+	}
+}
+
+// readAll reads a body within the memory budget. After it the request may take its time.
 func (h *Handler) readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	// Not every server has deadlines; where there are none, reading ends with the client.
-	socket := http.NewResponseController(w)
-	_ = socket.SetReadDeadline(time.Now().Add(h.sessions.MessageWait()))
 	m := metered{from: http.MaxBytesReader(nil, r.Body, int64(h.limits.MaxFrame)), budget: h.cfg.Session.Budget}
 	raw, err := io.ReadAll(&m)
 	m.budget.Add(-m.read)
-	_ = socket.SetReadDeadline(time.Time{})
+	if err == nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
 	return raw, err
 }
 

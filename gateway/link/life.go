@@ -104,11 +104,11 @@ func (l *Link) giveUp() (freed int) {
 	return freed
 }
 
-// free tells the budget that nothing is held any more. Called with Link.mu held, when nobody reads.
+// free tells the budget that nothing is held any more. Called with Link.mu held.
 func (l *Link) free() {
 	l.cfg.Budget.Add(-l.charged)
 	l.charged = 0
-	l.parts.clear()
+	l.parts.free()
 }
 
 // end tells everybody that the session is over. Whoever has set life to over calls it, once.
@@ -123,6 +123,7 @@ func (l *Link) end() {
 		lost = append(lost, b)
 	}
 	clear(l.actors)
+	clear(l.parts.open)
 	deliberate := l.deliberate
 	l.free()
 	l.mu.Unlock()

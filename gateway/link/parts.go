@@ -66,11 +66,8 @@ func (p *parts) hold(n int) {
 	p.budget.Add(n)
 }
 
-// clear gives everything up.
-func (p *parts) clear() {
-	clear(p.open)
-	p.hold(-int(p.held.Load()))
-}
+// free tells the budget that nothing is held any more.
+func (p *parts) free() { p.budget.Add(-int(p.held.Swap(0))) }
 
 // receivePart collects the parts of one actor until they make a frame.
 func (l *Link) receivePart(c *Conn, part *message) error {

@@ -42,6 +42,9 @@ const (
 // acknowledged.
 func maxChannels(l *wire.Limits) int { return 4*l.MaxConnections + 64 }
 
+// maxListed bounds the channels that a client may list: some of them were opened by frames that did not come.
+func maxListed(l *wire.Limits) int { return 4 * maxChannels(l) }
+
 // arrived counts a frame of the client for channel n. One for a channel that is not there is not counted: the client has
 // been told all that there was to it.
 func (s *Session) arrived(n uint64, size int) {
@@ -174,7 +177,7 @@ func (s *Session) closed(ch *channel, e *wire.Error, reconnect commonv1alpha1.Re
 
 // acknowledged takes the client's Ack. An error means that it names what was never sent [SESS-14].
 func (s *Session) acknowledged(m *clientv1alpha1.Ack) *wire.Error {
-	if limit := maxChannels(&s.cfg.Limits); len(m.GetReceived()) > limit {
+	if limit := maxListed(&s.cfg.Limits); len(m.GetReceived()) > limit {
 		return wire.RequestTooLarge.Newf("An Ack names at most %d channels.", limit)
 	}
 	s.mu.Lock()

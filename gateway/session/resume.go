@@ -115,7 +115,7 @@ func (s *Session) goOn(a *Attachment, p auth.Principal, token string, list []*cl
 // has acknowledged and no more than was sent, and all of what is not kept of channel 0. Channels that the session has
 // not are ended, and the end acknowledged, or were opened by frames that did not come.
 func (s *Session) possible(list []*clientv1alpha1.Received) bool {
-	if len(list) > maxChannels(&s.cfg.Limits) || s.own.lost {
+	if len(list) > maxListed(&s.cfg.Limits) || s.own.lost {
 		return false
 	}
 	seen := map[uint64]bool{}

@@ -110,7 +110,7 @@ func (all *Sessions) Overloaded() *wire.Error {
 // maxListing bounds the frames that list channels, before they are decoded.
 func (all *Sessions) maxListing() int {
 	const perChannel, rest = 24, 16 << 10
-	return rest + perChannel*maxChannels(&all.cfg.Limits)
+	return rest + perChannel*maxListed(&all.cfg.Limits)
 }
 
 // find is the session of a token, or nil.

@@ -12,6 +12,7 @@ type Outbox struct {
 	urgent []byte
 	ready  []*Lane // lanes that hold frames, in the order of their turns
 	head   int     // index of the first one in ready
+	large  *Lane   // whose frame is half taken: one at a time, or the peer would hold the parts of many [LIMIT-5]
 	queued int     // bytes held, link frames included
 	spare  [][]byte
 }
@@ -80,7 +81,12 @@ func (o *Outbox) Take(dst []byte, limit int) []byte {
 		l := o.ready[o.head]
 		o.ready[o.head] = nil
 		o.head++
-		dst = l.take(dst)
+		dst = l.take(dst, o.large == nil || o.large == l)
+		if l.midway {
+			o.large = l
+		} else if o.large == l {
+			o.large = nil
+		}
 		if l.off < len(l.buf) {
 			o.ready = append(o.ready, l)
 			continue
@@ -97,16 +103,20 @@ func (o *Outbox) Take(dst []byte, limit int) []byte {
 	return dst
 }
 
-// take moves one step of the lane: as many whole frames as fit MaxStep, at least one.
-func (l *Lane) take(dst []byte) []byte {
+// take moves one step of the lane: as many whole frames as fit MaxStep, at least one; none that would have to go as Parts
+// while those of another lane are under way.
+func (l *Lane) take(dst []byte, large bool) []byte {
 	from := l.off
 	for l.off < len(l.buf) {
 		end := l.off + HeaderLen + int(binary.BigEndian.Uint32(l.buf[l.off:]))
 		if l.off > from && end-from > MaxStep {
 			break
 		}
-		l.midway = isOpenPart(l.buf[l.off+HeaderLen : end])
-		l.off = end
+		open := isOpenPart(l.buf[l.off+HeaderLen : end])
+		if open && !l.midway && !large {
+			break
+		}
+		l.midway, l.off = open, end
 	}
 	dst = append(dst, l.buf[from:l.off]...)
 	if l.off > len(l.buf)-l.off { // a lane that never runs empty must not grow for ever

@@ -102,9 +102,7 @@ func (o *outboxModel) written(t *rapid.T, frame []byte, step int) int {
 		if step > 0 {
 			o.endTurn()
 		}
-		for len(o.turns) > 0 && len(o.due[o.turns[0]]) == 0 { // dropped meanwhile
-			o.turns = o.turns[1:]
-		}
+		o.pass()
 		if len(o.turns) == 0 || lane != o.turns[0] {
 			t.Fatalf("lane %d is served, but the turns are %v", lane, o.turns)
 		}
@@ -116,6 +114,9 @@ func (o *outboxModel) written(t *rapid.T, frame []byte, step int) int {
 		var p Part
 		if err := p.Unmarshal(f.Body); err != nil {
 			t.Fatalf("part: %v", err)
+		}
+		if !o.open[lane].Open() && o.underWay() {
+			t.Fatalf("lane %d begins Parts among those of another", lane)
 		}
 		if frame, err = o.open[lane].Add(&p, 1<<30); err != nil {
 			t.Fatalf("part: %v", err)
@@ -130,6 +131,31 @@ func (o *outboxModel) written(t *rapid.T, frame []byte, step int) int {
 		o.due[lane] = o.due[lane][1:]
 	}
 	return step
+}
+
+// pass skips the lanes whose turn yields nothing: those that were dropped meanwhile, and those that would begin Parts while
+// another lane's are under way [LIMIT-5].
+func (o *outboxModel) pass() {
+	for len(o.turns) > 0 {
+		lane := o.turns[0]
+		switch due := o.due[lane]; {
+		case len(due) == 0:
+			o.turns = o.turns[1:]
+		case len(due[0]) > MaxStep && !o.open[lane].Open() && o.underWay():
+			o.turns = append(o.turns[1:], lane)
+		default:
+			return
+		}
+	}
+}
+
+func (o *outboxModel) underWay() bool {
+	for i := range o.open {
+		if o.open[i].Open() {
+			return true
+		}
+	}
+	return false
 }
 
 // endTurn moves the lane whose turn it was to the end, if it has more.
