@@ -2,10 +2,11 @@
 
 // Package bench measures a gateway, a runner and clients on this machine, each against a bare baseline of its own.
 //
-// A scenario starts a gateway and a runner as processes of their own, from the program that it is told, uses them through
-// the SDKs from this one, and ends them. The product and its baseline (edge/bench/bare) take turns, so that what else the
-// machine does hits both, and the round whose ratio is in the middle is reported. Nothing is installed, no port is fixed,
-// and the data goes to a temporary directory.
+// A scenario starts a gateway and a runner as processes of their own, from the program that it is told, uses them from this
+// one, and ends them. Where many calls or events are measured the clients are light ones (edge/bench/callers, sockets): on
+// the cores that they share with gateway and runner, those of the SDK would measure themselves. The product and its baseline
+// (edge/bench/bare) take turns, so that what else the machine does hits both, and the round whose ratio is in the middle is
+// reported. Nothing is installed, no port is fixed, and the data goes to a temporary directory.
 //
 // edge/cli calls Run, once at a time, and Serve in the processes that Run starts; Compare reads what two runs have written.
 // Whatever Run starts has ended when it returns, and dies with us if we are killed.
@@ -38,15 +39,27 @@ type Options struct {
 	// Connections is the number of WebSockets, InFlight how many calls or events each has under way, Actors the number of
 	// actors. Each scenario uses those that its own Options have.
 	Connections, InFlight, Actors int
-	// Via is how actions are called: ViaConnection or ViaHandle.
+	// Via is how actions are called: ViaConnection, ViaSDK or ViaHandle.
 	Via string
 }
 
 // The values of Options.Via.
 const (
+	// ViaConnection: on connections, by callers as light as those of the baseline.
 	ViaConnection = "connection"
-	ViaHandle     = "handle"
+	// ViaSDK: on connections of clients/go, by a goroutine for each call under way. The rows are named so.
+	ViaSDK = "sdk"
+	// ViaHandle: likewise, without connection.
+	ViaHandle = "handle"
 )
+
+// named is the name of a row of actions called so.
+func (o Options) named(row string) string {
+	if o.Via == ViaConnection {
+		return row
+	}
+	return row + "-sdk"
+}
 
 // Scenario is something that can be measured.
 type Scenario struct {
@@ -73,7 +86,7 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "commits", About: "actions that change state, durable on disk before the answer; an actor for each connection",
-			Options: Options{Connections: 64, InFlight: 4}, run: commits,
+			Options: Options{Connections: 64, InFlight: 4, Via: ViaConnection}, run: commits,
 		},
 		{
 			Name: "fanout", About: "events of one actor to many WebSockets",
@@ -102,9 +115,21 @@ func Scenarios() []Scenario {
 	return all
 }
 
-// All is the scenarios that are run when none is named: no one twice.
+// All is the scenarios that are run when none is named: with the SDK, too, where that makes a difference, and without the
+// one that is part of another.
 func All() []Scenario {
-	return slices.DeleteFunc(Scenarios(), func(s Scenario) bool { return s.Name == "memory" })
+	var all []Scenario
+	for _, s := range Scenarios() {
+		if s.Name == "memory" {
+			continue
+		}
+		all = append(all, s)
+		if s.Options.Via == ViaConnection {
+			s.Options.Via = ViaSDK
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // AtMost is the scenario's usual options, with the numbers of limit where these are smaller and not 0.
@@ -142,8 +167,8 @@ func (s Scenario) Check(o Options) error {
 	switch {
 	case o.Duration <= 0:
 		return fmt.Errorf("--duration is %v; it is more than 0", o.Duration)
-	case s.Options.Via != "" && o.Via != ViaConnection && o.Via != ViaHandle:
-		return fmt.Errorf("--via is %q; it is %s or %s", o.Via, ViaConnection, ViaHandle)
+	case s.Options.Via != "" && !slices.Contains([]string{ViaConnection, ViaSDK, ViaHandle}, o.Via):
+		return fmt.Errorf("--via is %q; it is %s, %s or %s", o.Via, ViaConnection, ViaSDK, ViaHandle)
 	}
 	return nil
 }

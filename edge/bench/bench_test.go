@@ -95,14 +95,17 @@ func TestEveryScenarioMeasuresSomething(t *testing.T) {
 	printed := run(t, append([]string{"all", "--json", "--connections", "6", "--in-flight", "2", "--actors", "8"}, tiny...)...)
 	found := rows(t, printed)
 	for name, want := range map[string]map[string]float64{
-		"calls":     {"connections": 6, "in_flight": 2, "rounds": 2},
-		"calls-1x1": {"connections": 1, "in_flight": 1, "rounds": 2},
-		"commits":   {"connections": 6, "in_flight": 2, "rounds": 2},
-		"fanout":    {"connections": 6, "in_flight": 2, "rounds": 2},
-		"cold":      {"rounds": 2},
-		"wake":      {"actors": 8, "rounds": 2},
-		"idle":      {"connections": 6, "rounds": 1, "operations": 6},
-		"memory":    {"actors": 8, "rounds": 1, "operations": 8},
+		"calls":         {"connections": 6, "in_flight": 2, "rounds": 2},
+		"calls-1x1":     {"connections": 1, "in_flight": 1, "rounds": 2},
+		"calls-sdk":     {"connections": 6, "in_flight": 2, "rounds": 2},
+		"calls-sdk-1x1": {"connections": 1, "in_flight": 1, "rounds": 2},
+		"commits":       {"connections": 6, "in_flight": 2, "rounds": 2},
+		"commits-sdk":   {"connections": 6, "in_flight": 2, "rounds": 2},
+		"fanout":        {"connections": 6, "in_flight": 2, "rounds": 2},
+		"cold":          {"rounds": 2},
+		"wake":          {"actors": 8, "rounds": 2},
+		"idle":          {"connections": 6, "rounds": 1, "operations": 6},
+		"memory":        {"actors": 8, "rounds": 1, "operations": 8},
 	} {
 		row := found[name]
 		if row == nil {
@@ -116,8 +119,13 @@ func TestEveryScenarioMeasuresSomething(t *testing.T) {
 		}
 		checkRow(t, row)
 	}
-	if len(found) != 8 {
+	if len(found) != 11 {
 		t.Errorf("%d rows: %s", len(found), printed)
+	}
+	for name, via := range map[string]string{"calls": "connection", "calls-1x1": "connection", "calls-sdk": "sdk", "commits-sdk": "sdk"} {
+		if got := found[name]["via"]; got != via {
+			t.Errorf("%s is via %v", name, got)
+		}
 	}
 }
 
@@ -154,7 +162,7 @@ func TestTheTableIsForPeople(t *testing.T) {
 	if len(lines) != 3 || !strings.HasPrefix(lines[0], "scenario") || !strings.Contains(lines[0], "bare rate") {
 		t.Fatalf("printed %s", printed)
 	}
-	for i, want := range []string{"calls      2 × 3, via handle", "calls-1x1  1 × 1, via handle"} {
+	for i, want := range []string{"calls-sdk     2 × 3, via handle", "calls-sdk-1x1 1 × 1, via handle"} {
 		if line := lines[i+1]; !strings.HasPrefix(line, want) || !strings.Contains(line, " calls/s") {
 			t.Errorf("printed %q", line)
 		}
@@ -247,24 +255,28 @@ func TestADeadProcessEndsTheScenario(t *testing.T) {
 
 // The program runs the runner as a child of its own, and again when it dies: to the gateway it is lost and comes back.
 func TestFailedOperationsAreCounted(t *testing.T) {
-	s := scenario(t, "calls")
-	o := options(t, s)
-	o.Duration = time.Second
-	began := make(chan string, 100)
-	o.Progress = func(text string) { began <- text }
-	mark := filepath.Join(t.TempDir(), "pid")
-	o.Program = script(t, fmt.Sprintf(`case "$*" in *"process runner"*) while :; do %q "$@" & echo $! >%q; wait $!; done;; esac
+	for _, via := range []string{bench.ViaConnection, bench.ViaSDK} {
+		t.Run(via, func(t *testing.T) {
+			s := scenario(t, "calls")
+			o := options(t, s)
+			o.Duration, o.Via = time.Second, via
+			began := make(chan string, 100)
+			o.Progress = func(text string) { began <- text }
+			mark := filepath.Join(t.TempDir(), "pid")
+			o.Program = script(t, fmt.Sprintf(`case "$*" in *"process runner"*) while :; do %q "$@" & echo $! >%q; wait $!; done;; esac
 exec %[1]q "$@"`, os.Args[0], mark))
-	go func() {
-		<-began
-		kill(t, mark)
-	}()
-	rows, err := s.Run(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if rows[0].Errors == 0 || rows[0].Fault == "" {
-		t.Errorf("nothing failed: %+v", rows[0])
+			go func() {
+				<-began
+				kill(t, mark)
+			}()
+			rows, err := s.Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rows[0].Errors == 0 || rows[0].Fault == "" {
+				t.Errorf("nothing failed: %+v", rows[0])
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/internal/payload"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 )
@@ -31,11 +32,12 @@ func calls(ctx context.Context, o Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	many, err := s.callsOf("calls", relay, o.Connections, o.InFlight)
+	name := o.named("calls")
+	many, err := s.callsOf(name, relay, o.Connections, o.InFlight)
 	if err != nil {
 		return nil, err
 	}
-	one, err := s.callsOf("calls-1x1", relay, 1, 1)
+	one, err := s.callsOf(name+"-1x1", relay, 1, 1)
 	return []Row{many, one}, err
 }
 
@@ -47,53 +49,44 @@ func closing(s *site, err *error) {
 }
 
 func (s *site) callsOf(name, relay string, connections, inFlight int) (Row, error) {
-	callers, err := s.callers(connections)
+	echo, err := echoing(connections * inFlight)
 	if err != nil {
 		return Row{}, err
 	}
+	crowd, err := s.crowd(connections, inFlight, echo)
+	if err != nil {
+		return Row{}, err
+	}
+	defer crowd.leave()
 	bareCallers, err := bare.Dial(s.ctx, relay, connections, messageSize)
 	if err != nil {
 		return Row{}, err
 	}
 	defer bareCallers.Close()
-	row, err := takeTurns(s.ctx, s.options, name, func(ctx context.Context) (load.Result, error) {
-		return echoes(ctx, s.options, callers, inFlight), nil
-	}, func(ctx context.Context) (load.Result, error) {
+	row, err := takeTurns(s.ctx, s.options, name, crowd.turn, func(ctx context.Context) (load.Result, error) {
 		return bareCallers.Round(ctx, load.Open(s.options.Duration), inFlight), nil
 	})
 	row.Unit, row.Connections, row.InFlight, row.Via = "calls", connections, inFlight, s.options.Via
 	return row, err
 }
 
-// callers are so many sessions, and in each what an actor of its own is called on.
-func (s *site) callers(n int) ([]client.Caller, error) {
-	callers := make([]client.Caller, n)
-	if s.options.Via == ViaHandle {
-		clients, err := s.someClients(n)
-		for i, c := range clients {
-			callers[i] = c.GetOrCreate(actorType, []string{"connected", fmt.Sprint(i)})
-		}
-		return callers, err
+// echoing is the action that gives back what it gets.
+func echoing(workers int) (deed, error) {
+	const action = "echo"
+	message, answers := make([]byte, messageSize), make([][]byte, workers)
+	args, err := payload.MarshalArgs(message)
+	if err != nil {
+		return deed{}, err
 	}
-	connections, err := s.connections(n)
-	for i, c := range connections {
-		callers[i] = c
-	}
-	return callers, err
-}
-
-// echoes keeps inFlight calls of each caller under way, each by a goroutine of its own, as users do.
-func echoes(ctx context.Context, o Options, callers []client.Caller, inFlight int) load.Result {
-	message := make([]byte, messageSize)
-	answers := make([][]byte, len(callers)*inFlight)
-	return load.Run(ctx, load.Open(o.Duration), len(answers), func(ctx context.Context, worker int) error {
+	output, err := payload.Marshal(message)
+	return deed{action, args, output, func(ctx context.Context, on client.Caller, worker int) error {
 		answer := &answers[worker]
-		if err := callers[worker/inFlight].Call(ctx, "echo", answer, message); err != nil {
+		if err := on.Call(ctx, action, answer, message); err != nil {
 			return err
 		}
 		if len(*answer) != messageSize {
 			return fmt.Errorf("%d bytes came back of %d", len(*answer), messageSize)
 		}
 		return nil
-	})
+	}}, err
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync/atomic"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
@@ -26,28 +25,22 @@ func commits(ctx context.Context, o Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	connections, err := s.connections(o.Connections)
+	crowd, err := s.crowd(o.Connections, o.InFlight, incrementing())
 	if err != nil {
 		return nil, err
 	}
-	counters := make([]counter, o.Connections)
-	row, err := takeTurns(s.ctx, o, "commits", func(ctx context.Context) (load.Result, error) {
-		return load.Run(ctx, load.Open(o.Duration), o.Connections*o.InFlight, func(ctx context.Context, worker int) error {
-			i := worker / o.InFlight
-			return counters[i].increment(ctx, connections[i])
-		}), nil
-	}, func(ctx context.Context) (load.Result, error) {
+	defer crowd.leave()
+	row, err := takeTurns(s.ctx, o, o.named("commits"), crowd.turn, func(ctx context.Context) (load.Result, error) {
 		return writer.Commit(ctx, o.Connections*o.InFlight, o.Duration)
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i := range counters {
-		if err := counters[i].check(s.ctx, connections[i]); err != nil {
-			return nil, err
-		}
+	crowd.leave()
+	if err := s.checkCounts(crowd, o.Connections); err != nil {
+		return nil, err
 	}
-	row.Unit, row.Connections, row.InFlight, row.Note = "commits", o.Connections, o.InFlight, s.durable()
+	row.Unit, row.Connections, row.InFlight, row.Via, row.Note = "commits", o.Connections, o.InFlight, o.Via, s.durable()
 	return []Row{row}, nil
 }
 
@@ -57,28 +50,29 @@ func (s *site) writer() (bare.Writer, error) {
 	return bare.Writer{Address: address}, err
 }
 
-// counter is what we know of an actor's count.
-type counter struct {
-	asked, answered atomic.Int64
+// incrementing is the action that counts.
+func incrementing() deed {
+	const action = "increment"
+	return deed{action: action, call: func(ctx context.Context, on client.Caller, _ int) error {
+		return on.Call(ctx, action, nil)
+	}}
 }
 
-func (c *counter) increment(ctx context.Context, on client.Caller) error {
-	c.asked.Add(1)
-	err := on.Call(ctx, "increment", nil)
-	if err == nil {
-		c.answered.Add(1)
-	}
-	return err
-}
-
-// check compares with the actor: a gateway that loses commits, or makes them twice, is fast for the wrong reason.
-func (c *counter) check(ctx context.Context, on client.Caller) error {
-	count, err := client.Call[int64](ctx, on, "increment")
+// checkCounts asks each actor: a gateway that loses commits, or makes them twice, is fast for the wrong reason.
+func (s *site) checkCounts(c *crowd, actors int) error {
+	asking, err := s.client()
 	if err != nil {
-		return fmt.Errorf("ask for a count: %w", err)
+		return err
 	}
-	if least, most := c.answered.Load()+1, c.asked.Load()+1; count < least || count > most {
-		return fmt.Errorf("an actor has counted to %d; it was asked %d times and has answered %d", count, most, least)
-	}
-	return nil
+	return load.Each(s.ctx, actors, creators, func(ctx context.Context, i int) error {
+		count, err := client.Call[int](ctx, asking.GetOrCreate(actorType, ownKey(i)), "increment")
+		if err != nil {
+			return fmt.Errorf("ask for a count: %w", err)
+		}
+		asked, answered := c.count(i)
+		if count < answered+1 || count > asked+1 {
+			return fmt.Errorf("an actor has counted to %d; it was asked %d times and has answered %d", count, asked+1, answered+1)
+		}
+		return nil
+	})
 }

@@ -29,7 +29,7 @@ var measures = []struct {
 // only one run has are listed.
 func Compare(w io.Writer, before, after []Row) error {
 	var out bytes.Buffer
-	const format = "%-10s %-16s %-8s %12s %12s %9s\n"
+	const format = "%-13s %-16s %-8s %12s %12s %9s\n"
 	fmt.Fprintf(&out, format, "scenario", "load", "", "old", "new", "change")
 	for i := range before {
 		old := &before[i]

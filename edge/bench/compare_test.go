@@ -22,14 +22,14 @@ const newRun = `{"name":"idle","rate_per_s":0,"p50_ms":0,"p99_ms":0,"bare_rate_p
 {"name":"calls","rate_per_s":1,"p50_ms":1,"p99_ms":1,"bare_rate_per_s":1,"ratio":1,"unit":"calls","connections":64,"in_flight":16,"via":"handle"}
 `
 
-const compared = `scenario   load                               old          new    change
-calls      64 × 16          rate /s       100,000      310,000  +210.0 %
-calls      64 × 16          p50 ms           10.0         2.50   -75.0 %
-calls      64 × 16          p99 ms           30.5         6.10   -80.0 %
-calls      64 × 16          ratio           0.200        0.620  +210.0 %
-calls      64 × 16          errors              0            3
-idle       10,000           ratio           0.500        0.800   +60.0 %
-idle       10,000           bytes          20,000       12,500   -37.5 %
+const compared = `scenario      load                               old          new    change
+calls         64 × 16          rate /s       100,000      310,000  +210.0 %
+calls         64 × 16          p50 ms           10.0         2.50   -75.0 %
+calls         64 × 16          p99 ms           30.5         6.10   -80.0 %
+calls         64 × 16          ratio           0.200        0.620  +210.0 %
+calls         64 × 16          errors              0            3
+idle          10,000           ratio           0.500        0.800   +60.0 %
+idle          10,000           bytes          20,000       12,500   -37.5 %
 only in the old run: cold
 only in the new run: calls 64 × 16, via handle
 `
@@ -86,7 +86,7 @@ func TestPrintSaysWhatWentWrong(t *testing.T) {
 	if err := row.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	const want = "idle       800                                   -         -         -            -         -   0.34  " +
+	const want = "idle          800                                   -         -         -            -         -   0.34  " +
 		"20,480 B for each of the sessions (gateway's heap 12,345 B), bare 7,000 B\n" +
 		"  note: 800 sockets instead of 10000\n" +
 		"  2 operations failed, one of them: session.lost: gone\n"
@@ -104,7 +104,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"calls", "--in-flight is 0", func(o *bench.Options) { o.InFlight = 0 }},
 		{"calls", "--rounds is 0", func(o *bench.Options) { o.Rounds = 0 }},
 		{"calls", "--duration is -1s", func(o *bench.Options) { o.Duration = -time.Second }},
-		{"calls", `--via is "carrier pigeon"; it is connection or handle`, func(o *bench.Options) { o.Via = "carrier pigeon" }},
+		{"calls", `--via is "carrier pigeon"; it is connection, sdk or handle`, func(o *bench.Options) { o.Via = "carrier pigeon" }},
 		{"wake", "--actors is -3", func(o *bench.Options) { o.Actors = -3 }},
 		{"wake", "", func(o *bench.Options) { o.Connections = -3 }}, // which it does not use
 		{"idle", "", func(*bench.Options) {}},

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
-	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 )
@@ -166,20 +165,6 @@ func (s *site) someClients(n int) ([]*client.Client, error) {
 		}
 	}
 	return clients, nil
-}
-
-// connections are so many clients, each connected to an actor of its own.
-func (s *site) connections(n int) ([]*client.Connection, error) {
-	clients, err := s.someClients(n)
-	if err != nil {
-		return nil, err
-	}
-	connections := make([]*client.Connection, n)
-	err = load.Each(s.ctx, n, n, func(ctx context.Context, i int) error {
-		connections[i] = clients[i].GetOrCreate(actorType, []string{"connected", fmt.Sprint(i)}).Connect(client.ConnectOptions{})
-		return connections[i].Ready(ctx)
-	})
-	return connections, err
 }
 
 // durable is what has to be said about results that depend on the disk.

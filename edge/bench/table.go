@@ -11,7 +11,7 @@ import (
 )
 
 // lineFormat is a line of the table: scenario, load, rate, p50, p99, bare rate, bare p50, ratio, memory.
-const lineFormat = "%-10s %-16s %22s %9s %9s %12s %9s %6s  %s\n"
+const lineFormat = "%-13s %-16s %22s %9s %9s %12s %9s %6s  %s\n"
 
 // PrintHead writes the head of the table for people.
 func PrintHead(w io.Writer) error {

@@ -27,7 +27,11 @@ func (p *Program) benchCommand() *cobra.Command {
 
 Each scenario starts a gateway and a runner of its own with a temporary data directory, uses them over the loopback interface,
 and ends them. Beside each stands a bare baseline, the same work without the product, that takes turns with it; the ratio of
-the two says more than either figure. An operation that fails is counted, and makes the exit code 1.`,
+the two says more than either figure. An operation that fails is counted, and makes the exit code 1.
+
+Actions are called by clients as light as those of the baseline, so that the ratio is that of gateway and runner. With --via sdk
+they are called through clients/go by a goroutine for each call under way: on as few cores, that measures the client, too. "all"
+does both; the rows of the second say -sdk.`,
 		Example: "  stagedoor bench calls\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -45,7 +49,8 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 	f.common(cmd, s.Options)
 	f.numbers(cmd, s.Options, "")
 	if s.Options.Via != "" {
-		cmd.Flags().StringVar(&f.Via, "via", s.Options.Via, "`what` actions are called on: connection, or handle for calls without one")
+		cmd.Flags().StringVar(&f.Via, "via", s.Options.Via,
+			"`how` actions are called: connection, by light clients; sdk, on connections of clients/go; handle, likewise without connection")
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.bench(cmd, []bench.Scenario{s}, f, func(bench.Scenario) bench.Options { return f.Options })

@@ -6,8 +6,8 @@
 // There are no actors, no errors, no slow readers. Each baseline is as good as we know how to make it, or the ratio to it
 // would flatter us.
 //
-// The servers are the roles of Serve, each a process of its own; Callers and Writer are their clients. edge/bench starts
-// and calls them. Callers and Writer are used by one goroutine at a time.
+// The servers are the roles of Serve, each a process of its own; Writer and the callers that Dial makes are their clients.
+// edge/bench starts and calls them. A Writer is used by one goroutine at a time.
 package bare
 
 import (

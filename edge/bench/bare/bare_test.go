@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/callers"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/sockets"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -54,37 +56,29 @@ func sane(t *testing.T, r load.Result) {
 	}
 }
 
-func dial(t *testing.T, address string, n int) *bare.Callers {
+func dial(t *testing.T, address string, size int) *callers.Callers {
 	t.Helper()
-	callers, err := bare.Dial(t.Context(), address, n, 64)
+	c, err := bare.Dial(t.Context(), address, 3, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return callers
+	t.Cleanup(c.Close)
+	return c
 }
 
 func TestCallsGoThroughTheRelayAndBack(t *testing.T) {
-	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 3)
-	defer callers.Close()
+	c := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 64)
 	for _, inFlight := range []int{1, 4, 200} {
-		sane(t, callers.Round(t.Context(), load.Open(length), inFlight))
+		sane(t, c.Round(t.Context(), load.Open(length), inFlight))
 	}
 }
 
-func TestLostCallersAreCounted(t *testing.T) {
-	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 2)
-	callers.Close()
-	if r := callers.Round(t.Context(), load.Open(length), 1); r.Errors != 2 || r.Fault == "" {
+// The broadcaster greets whoever comes, which no relay does.
+func TestAnAnswerThatIsNoneIsCounted(t *testing.T) {
+	c := dial(t, play(t, bare.Broadcaster, ""), 64)
+	if r := c.Round(t.Context(), load.Open(length), 2); r.Errors != 6 || !strings.Contains(r.Fault, "came back of 72") {
 		t.Errorf("%+v", r)
 	}
-}
-
-func TestARoundEndsWithItsContext(t *testing.T) {
-	callers := dial(t, play(t, bare.Relay, play(t, bare.Echo, "")), 2)
-	defer callers.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	callers.Round(ctx, load.Open(time.Hour), 2)
 }
 
 func TestAnEchoEndsWithGarbage(t *testing.T) {

@@ -37,8 +37,8 @@ func (w Window) Over(now time.Duration) bool { return now >= w.to }
 // Length is how long operations count.
 func (w Window) Length() time.Duration { return w.to - w.from }
 
-// maxFaults is how many operations of one worker may fail before it gives up: with nobody on the other side they fail
-// faster than they would succeed.
+// maxFaults is how many operations of one meter may fail before its worker gives up: with nobody on the other side they
+// fail faster than they would succeed.
 const maxFaults = 100
 
 // Run lets workers do an operation over and over until the window is over. do is called by one goroutine for each worker,
@@ -69,7 +69,7 @@ func repeat(ctx context.Context, m *Meter, do func() error) {
 		} else {
 			m.Done(now, now-began)
 		}
-		if m.Window.Over(now) || m.errors == maxFaults {
+		if m.Window.Over(now) || m.GivesUp() {
 			return
 		}
 	}

@@ -46,6 +46,9 @@ func (m *Meter) Failed(err error) {
 	}
 }
 
+// GivesUp tells whether so many operations have failed that its worker is to begin no other.
+func (m *Meter) GivesUp() bool { return m.errors >= maxFaults }
+
 // Result is what workers did within a window.
 type Result struct {
 	Operations int           `json:"operations"`
