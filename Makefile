@@ -11,7 +11,7 @@ BUF              := node_modules/@bufbuild/buf-linux-x64/bin/buf
 
 # Two packages at a time keep a two-core machine busy without starving the tests that measure time.
 TEST_JOBS    ?= 2
-TEST_TIMEOUT ?= 8m
+TEST_TIMEOUT ?= 15m
 FUZZ_TIME    ?= 10s
 SOAK_TIMEOUT ?= 60m
 BENCH        ?= .
