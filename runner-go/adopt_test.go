@@ -326,11 +326,14 @@ func TestOnlyWholeActorsAreOffered(t *testing.T) {
 			},
 		}))
 		p := s.welcome(resilient, func(m *runnerv1alpha1.Welcome) { m.Limits.MaxState = 4000 })
-		stopping, crashing, whole := p.created("world"), p.start("world"), p.start("world")
-		for range 2 {
+		var unanswered [2]uint64
+		stopping := p.created("world")
+		for i := range unanswered {
+			unanswered[i] = p.start("world")
 			expect[*wire.Commit](p)
 			expect[*runnerv1alpha1.ActorReady](p)
 		}
+		crashing, whole := unanswered[0], unanswered[1]
 		p.send(&runnerv1alpha1.StartActor{Actor: 900, Id: "late", Type: "world", Version: 1, RestoredConnections: 1}) // has not begun
 		p.stop(stopping, toSleep)
 		p.call(crashing, 1, "do", "grow")
