@@ -70,7 +70,7 @@ func (s *stage) lose(p *peer, adjust ...func(*runnerv1alpha1.Welcome)) *peer {
 	return s.afresh(p, adjust...)
 }
 
-// runner.Run with steps that a test sends.
+// withSteps has Run do what a test sends, each step in a turn.
 func withSteps(t *runner.Type[World]) chan<- func(w *World, ctx context.Context) {
 	steps := make(chan func(w *World, ctx context.Context), 16)
 	runner.Run(t, func(w *World, ctx context.Context) error {
@@ -313,9 +313,7 @@ func TestWithoutResumeActorsAreOfferedAll(t *testing.T) {
 // [LINK-19]
 func TestOnlyWholeActorsAreOffered(t *testing.T) {
 	run(t, func(t *testing.T) {
-		d := &diary{}
-		s := newStage(t, defineWorld(d, script{
-			"onWake": func(_ *World, ctx context.Context) (any, error) { return nil, d.hook("waking") },
+		s := newStage(t, defineWorld(&diary{}, script{
 			"onSleep": func(_ *World, ctx context.Context) (any, error) {
 				<-ctx.Done()
 				return nil, nil
