@@ -74,7 +74,8 @@ func (s *Session) enter(ch *channel, size int, e *wire.Error) bool {
 	case s.over || s.socket == nil:
 		return false
 	case len(s.channels) >= maxChannels(l) && !s.purge():
-		// It does not acknowledge the end of channels. The open was not taken: it comes again.
+		// It does not acknowledge the end of channels. The open was not taken: it comes again, when the client has had
+		// what is queued, so that each time takes it further.
 		s.slow(false)
 		return false
 	case e != nil:

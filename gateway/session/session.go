@@ -134,23 +134,23 @@ func (s *Session) refused() {
 		return
 	}
 	s.cfg.Stats.Limit(stats.MaxSessionQueue)
-	s.slow(false)
+	s.slow(s.resumable)
 }
 
-// slow parts from a client that does not read [SESS-6].
+// slow parts from a client that does not read, or does not acknowledge [SESS-6]. drop: see leaveLocked.
 func (s *Session) slow(drop bool) {
 	s.cfg.Stats.SlowReaders.Inc()
 	s.cfg.Logger.Info("session closed: slow reader", "session", s.id, "peer", s.socket.out.Peer())
 	s.leaveLocked(wire.SessionSlowReader.New(), drop)
 }
 
-// leaveLocked closes the socket in a way that the client may come back from [SESS-18]. What a session that can be resumed
-// has queued is dropped, for it is kept.
+// leaveLocked closes the socket in a way that the client may come back from [SESS-18]. drop: what is queued is dropped,
+// because it is kept or because its memory is needed.
 func (s *Session) leaveLocked(e *wire.Error, drop bool) {
 	a := s.socket
 	s.detachLocked()
 	farewell := goodbye(s.form, e, commonv1alpha1.Reconnect_RECONNECT_SAME)
-	if s.resumable || drop {
+	if drop {
 		a.out.Cut(farewell, e)
 		return
 	}
@@ -162,7 +162,7 @@ func (s *Session) leave(a *Attachment, e *wire.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.socket == a {
-		s.leaveLocked(e, false)
+		s.leaveLocked(e, s.resumable)
 	}
 }
 
