@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
@@ -11,24 +12,24 @@ import (
 
 // This file is the reader's side of a session: what comes is taken effect of at once, in order; nothing here waits.
 
-// take takes one frame behind Welcome, of the given length.
-func (s *session) take(f wire.Frame, size int) error {
-	if mine, err := s.link.receive(f, size); mine || err != nil {
+// take takes one frame behind Welcome, of the given length, that was read at that time.
+func (s *session) take(f wire.Frame, size int, at time.Time) error {
+	if mine, err := s.link.receive(f, size, at); mine || err != nil {
 		return err
 	}
 	if f.Kind == wire.RunnerPart {
-		return s.part(f.Body)
+		return s.part(f.Body, at)
 	}
 	if len(s.parts) > 0 && !f.Kind.IsLink() {
 		if ref := wire.ActorRef(f.Body); ref != 0 && s.parts[ref] != nil {
 			return fmt.Errorf("%w: a frame of actor %d between its parts", wire.ErrMalformed, ref)
 		}
 	}
-	return s.deliver(f)
+	return s.deliver(f, at)
 }
 
 // part takes one part of a frame; the last one is delivered as the frame they make [LINK-3].
-func (s *session) part(body []byte) error {
+func (s *session) part(body []byte, at time.Time) error {
 	var p wire.Part
 	if err := p.Unmarshal(body); err != nil {
 		return err
@@ -52,11 +53,11 @@ func (s *session) part(body []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.deliver(f)
+	return s.deliver(f, at)
 }
 
 // deliver takes a frame after the handshake. The hot kinds are decoded in place.
-func (s *session) deliver(f wire.Frame) error {
+func (s *session) deliver(f wire.Frame, at time.Time) error {
 	if !wire.Negotiated(f.Kind, s.features) {
 		s.unsupported(f.Kind, wire.NumberAt(f.Body, 2)) // where these kinds have their number
 		return nil
@@ -67,7 +68,7 @@ func (s *session) deliver(f wire.Frame) error {
 		if err := m.Unmarshal(f.Body); err != nil {
 			return err
 		}
-		s.onCall(&m)
+		s.onCall(&m, at)
 		return nil
 	case wire.RunnerCommitResult:
 		var m wire.CommitResult
@@ -83,19 +84,19 @@ func (s *session) deliver(f wire.Frame) error {
 	if err != nil {
 		return err
 	}
-	s.onCold(f.Kind, m)
+	s.onCold(f.Kind, m, at)
 	return nil
 }
 
 // onCold takes the generated messages. They own their bytes.
-func (s *session) onCold(kind wire.Kind, m any) {
+func (s *session) onCold(kind wire.Kind, m any, at time.Time) {
 	switch m := m.(type) {
 	case *runnerv1alpha1.StartActor:
 		s.onStart(m)
 	case *runnerv1alpha1.StopActor:
 		s.with(m.Actor, func(in *instance) { in.stopActor(m) })
 	case *runnerv1alpha1.ConnectionOpen:
-		s.onOpen(m)
+		s.onOpen(m, at)
 	case *runnerv1alpha1.ConnectionClose:
 		s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnGone, connRef: m.Connection}) })
 	case *runnerv1alpha1.CancelCall:
@@ -109,7 +110,7 @@ func (s *session) onCold(kind wire.Kind, m any) {
 	case *commonv1alpha1.Ping:
 		s.link.pushPong(wire.Runner(&runnerv1alpha1.Pong{Nonce: m.Nonce}))
 	case *runnerv1alpha1.Pong:
-		if s.lease.renew(m.Nonce, m.LeaseMs, now()) {
+		if s.lease.renew(m.Nonce, m.LeaseMs, instantOf(at)) {
 			s.revive()
 		}
 	case *runnerv1alpha1.Credit:
@@ -131,13 +132,14 @@ func (s *session) with(ref uint64, f func(*instance)) {
 	}
 }
 
-func (s *session) onCall(m *wire.Call) {
+func (s *session) onCall(m *wire.Call, at time.Time) {
 	in := s.actor(m.Actor)
 	if in == nil {
 		s.notHere(m.Actor, m.ID)
 		return
 	}
-	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, args: bytes.Clone(m.Args), deadline: after(m.DeadlineMs), oneway: m.Oneway}
+	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, deadline: within(at, m.DeadlineMs), oneway: m.Oneway}
+	t.args.data = bytes.Clone(m.Args)
 	if t.action = in.def.actions[string(m.Action)]; t.action == nil {
 		t.name = string(m.Action)
 	}
@@ -147,13 +149,13 @@ func (s *session) onCall(m *wire.Call) {
 	in.take(t)
 }
 
-func (s *session) onOpen(m *runnerv1alpha1.ConnectionOpen) {
+func (s *session) onOpen(m *runnerv1alpha1.ConnectionOpen, at time.Time) {
 	in := s.actor(m.Actor)
 	switch {
 	case in != nil && m.Restored:
 		in.restore(m)
 	case in != nil:
-		in.take(&turn{in: in, kind: turnOpen, id: m.Call, open: m, deadline: after(m.DeadlineMs), principal: s.principal(m.Principal)})
+		in.take(&turn{in: in, kind: turnOpen, id: m.Call, open: m, deadline: within(at, m.DeadlineMs), principal: s.principal(m.Principal)})
 	case !m.Restored:
 		s.notHere(m.Actor, m.Call)
 	}

@@ -179,7 +179,7 @@ func (d *dialog) fault(err error) {
 }
 
 // frame implements receiver.
-func (d *dialog) frame(b []byte) error {
+func (d *dialog) frame(b []byte, at time.Time) error {
 	d.heard.Store(true)
 	f, err := wire.ParseFrame(b)
 	switch {
@@ -195,5 +195,5 @@ func (d *dialog) frame(b []byte) error {
 		d.onGoodbye(&m)
 		return nil
 	}
-	return d.sess.take(f, len(b))
+	return d.sess.take(f, len(b), at)
 }

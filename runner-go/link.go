@@ -73,12 +73,11 @@ func (l *link) pushPong(m wire.Message) {
 	out.nudge()
 }
 
-// receive takes note of a frame that has come, of the given length. mine: it was for the link alone [LINK-14].
-func (l *link) receive(f wire.Frame, size int) (mine bool, err error) {
+// receive takes note of a frame that came at that time, of the given length. mine: it was for the link alone [LINK-14].
+func (l *link) receive(f wire.Frame, size int, at time.Time) (mine bool, err error) {
 	if !l.resume {
 		return false, nil
 	}
-	at := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	settled := l.state.AckAt().IsZero()
@@ -156,10 +155,11 @@ func (l *link) received() uint64 {
 func (l *link) take(out *outlet, buf []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.out != out || !l.lease.holds() {
+	at := time.Now()
+	if l.out != out || !l.lease.holdsAt(instantOf(at)) {
 		return buf
 	}
-	buf = l.state.Take(buf, maxWrite, time.Now())
+	buf = l.state.Take(buf, maxWrite, at)
 	l.pongs = 0
 	if l.state.Queued() < maxQueued {
 		l.freeRoom()

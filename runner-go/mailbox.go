@@ -46,9 +46,11 @@ func (in *instance) wakeWorker() {
 	}
 }
 
-// mayBegin tells whether a turn may begin: the actor is this runner's by its lease [LEASE-2], and what earlier turns left
+// mayBegin tells whether a turn may begin at that time: the actor is this runner's by its lease [LEASE-2], and what earlier turns left
 // behind is not too much.
-func (in *instance) mayBegin() bool { return !in.adrift && !in.overfull() && in.sess().lease.holds() }
+func (in *instance) mayBegin(at time.Time) bool {
+	return !in.adrift && !in.overfull() && in.sess().lease.holdsAt(instantOf(at))
+}
 
 func (in *instance) dequeue() *turn {
 	t := in.head
@@ -95,11 +97,15 @@ func (in *instance) work() {
 		}
 	}()
 	in.mu.Lock()
-	for in.head != nil && in.mayBegin() {
+	for in.head != nil {
+		at := time.Now()
+		if !in.mayBegin(at) {
+			break
+		}
 		t := in.dequeue()
 		in.cur = t
 		in.mu.Unlock()
-		in.execute(t)
+		in.execute(t, at)
 		in.mu.Lock()
 		in.cur = nil
 		t.cancel(context.Canceled) // as with a request's context: it ends with the turn
@@ -110,15 +116,15 @@ func (in *instance) work() {
 	finished = true
 }
 
-// execute runs one turn to its flush. It is not called with the lock held.
-func (in *instance) execute(t *turn) {
+// execute runs one turn, which begins at that time, to its flush. It is not called with the lock held.
+func (in *instance) execute(t *turn, at time.Time) {
 	switch t.kind {
 	case turnStart:
 		in.runStart(t)
 	case turnCall:
-		in.runCall(t)
+		in.runCall(t, at)
 	case turnOpen:
-		in.runOpen(t)
+		in.runOpen(t, at)
 	case turnGone:
 		in.runGone(t)
 	case turnDo:
@@ -252,26 +258,26 @@ func (in *instance) runDo(t *turn) {
 	t.done <- err
 }
 
-func (in *instance) runCall(t *turn) {
-	if in.refuse(t) {
+func (in *instance) runCall(t *turn, at time.Time) {
+	if in.refuse(t, at) {
 		return
 	}
 	if limit := in.def.options.actionTimeout; limit > 0 {
-		if end := time.Now().Add(limit); t.deadline.IsZero() || end.Before(t.deadline) {
+		if end := at.Add(limit); t.deadline.IsZero() || end.Before(t.deadline) {
 			t.deadline = end
 		}
 	}
-	args := arguments{action: t.action.name, data: t.args}
+	t.args.action = t.action.name
 	var out []byte
 	err := guard(func() (err error) {
-		out, err = t.action.call(in.self, t, &args)
+		out, err = t.action.call(in.self, t, &t.args)
 		return err
 	})
 	_ = t.settle(err, out) // the caller has it
 }
 
 // refuse answers a call or open that has come to its turn and does not run after all.
-func (in *instance) refuse(t *turn) bool {
+func (in *instance) refuse(t *turn, at time.Time) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
@@ -280,7 +286,7 @@ func (in *instance) refuse(t *turn) bool {
 	case t.kind == turnCall && t.action == nil:
 		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.name, maxName)))
 		return true
-	case !t.deadline.IsZero() && !time.Now().Before(t.deadline):
+	case !t.deadline.IsZero() && !at.Before(t.deadline):
 		in.answerUnrun(t, wire.ActionTimedOut.New().With(wire.RanNo))
 		return true
 	case t.connRef == 0:

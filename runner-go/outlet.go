@@ -92,8 +92,10 @@ func (o *outlet) writeLoop() {
 	defer close(o.written)
 	defer o.kill()
 	buf := make([]byte, 0, 64<<10)
+	before := 0 // length of the last write
 	for range o.wake {
 		for {
+			wire.Gather(before)
 			var last bool
 			if buf, last = o.take(buf[:0]); last {
 				return
@@ -101,6 +103,7 @@ func (o *outlet) writeLoop() {
 			if len(buf) == 0 {
 				break
 			}
+			before = len(buf)
 			if o.sock.Write(buf) != nil {
 				return
 			}

@@ -29,8 +29,9 @@ type socket interface {
 type receiver interface {
 	// limit is the longest frame that may come.
 	limit() int
-	// frame takes one frame, without its length prefix; the bytes are valid during the call only. An error is a fault.
-	frame(b []byte) error
+	// frame takes one frame, without its length prefix, of what was read at that time; the bytes are valid during the call
+	// only. An error is a fault.
+	frame(b []byte, at time.Time) error
 	// fault is told of a fault before the socket is closed for it, so that Goodbye can be written [FRAME-6].
 	fault(err error)
 }
@@ -71,13 +72,14 @@ func (s stream) ReadFrames(r receiver) error {
 
 // cutFrames hands the whole frames of b to r and returns what is left.
 func cutFrames(b []byte, r receiver) (rest []byte, err error) {
+	at := time.Now()
 	for {
 		one, rest, err := wire.NextFrame(b, r.limit())
 		if errors.Is(err, wire.ErrIncomplete) {
 			return rest, nil
 		}
 		if err == nil {
-			err = r.frame(one)
+			err = r.frame(one, at)
 		}
 		if err != nil {
 			return nil, err

@@ -67,7 +67,7 @@ func (in *instance) arrived() {
 		in.rejoin(a.restored)
 		return
 	}
-	in.enqueue(&turn{in: in, kind: turnStart, start: a, deadline: after(a.msg.DeadlineMs)})
+	in.enqueue(&turn{in: in, kind: turnStart, start: a, deadline: within(time.Now(), a.msg.DeadlineMs)})
 	if in.def.onDisconnect == nil {
 		return
 	}
@@ -76,12 +76,12 @@ func (in *instance) arrived() {
 	}
 }
 
-// after is a deadline given as what remains; zero: none.
-func after(ms uint32) time.Time {
+// within is the deadline of what remained at that time; zero: none.
+func within(at time.Time, ms uint32) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(ms) * time.Millisecond)
+	return at.Add(time.Duration(ms) * time.Millisecond)
 }
 
 func (in *instance) runStart(t *turn) {

@@ -23,7 +23,7 @@ type turn struct {
 	id        uint64
 	action    *action
 	name      string // of an action that is not there
-	args      []byte
+	args      arguments
 	connRef   uint64
 	principal *Principal
 

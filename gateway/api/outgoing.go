@@ -3,7 +3,9 @@ package api
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
@@ -18,14 +20,30 @@ type outgoing struct {
 	budget *budget.Budget
 
 	mu      sync.Mutex
-	queue   []byte
-	batch   int    // bytes that are being written
-	charged int    // of all these, the budget knows
-	refill  func() // may queue more; called when nothing is left
-	writing bool   // the drain goroutine runs
-	last    bool   // nothing may follow; the connection is closed behind the queue
+	queue   *buffer // nil: empty
+	batch   int     // bytes that are being written
+	charged int     // of all these, the budget knows
+	refill  func()  // may queue more; called when nothing is left
+	writing bool    // the drain goroutine runs
+	last    bool    // nothing may follow; the connection is closed behind the queue
 	err     error
 	drained sync.WaitGroup
+}
+
+// buffer is bytes to be written. An idle socket has none.
+type buffer struct{ b []byte }
+
+// buffers holds those that are not in use.
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2<<10)} }}
+
+// keepQueue bounds the buffers that are used again.
+const keepQueue = 32 << 10
+
+func (b *buffer) recycle() {
+	if b != nil && cap(b.b) <= keepQueue {
+		b.b = b.b[:0]
+		buffers.Put(b)
+	}
 }
 
 var (
@@ -42,10 +60,11 @@ func (o *outgoing) Write(p []byte) (int, error) {
 		return 0, o.err
 	case o.last:
 		return 0, errLast
-	case len(o.queue)+len(p) > o.limit:
+	case o.queued()+len(p) > o.limit:
 		return 0, errQueueFull
 	}
-	o.queue = append(o.queue, p...)
+	q := o.place()
+	q.b = append(q.b, p...)
 	o.queuedLocked()
 	return len(p), nil
 }
@@ -54,19 +73,36 @@ func (o *outgoing) Write(p []byte) (int, error) {
 func (o *outgoing) message(opcode byte, p []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil || o.last || len(o.queue)+len(p)+maxHeader > o.limit {
+	if o.err != nil || o.last || o.queued()+len(p)+maxHeader > o.limit {
 		return false
 	}
-	o.queue = append(appendHeader(o.queue, opcode, len(p)), p...)
+	q := o.place()
+	q.b = append(appendHeader(q.b, opcode, len(p)), p...)
 	o.queuedLocked()
 	return true
+}
+
+// place is where more is queued.
+func (o *outgoing) place() *buffer {
+	if o.queue == nil {
+		o.queue = buffers.Get().(*buffer)
+	}
+	return o.queue
+}
+
+// queued is how much waits for the present write to end.
+func (o *outgoing) queued() int {
+	if o.queue == nil {
+		return 0
+	}
+	return len(o.queue.b)
 }
 
 // backlog is how much is not written yet.
 func (o *outgoing) backlog() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.queue) + o.batch
+	return o.queued() + o.batch
 }
 
 // ended tells whether nothing can be queued any more.
@@ -90,11 +126,11 @@ func (o *outgoing) end(p []byte, forget bool) {
 		return
 	}
 	if forget {
-		o.queue = nil
-		o.charge(0)
+		o.forget()
 	}
 	o.last = true
-	o.queue = append(o.queue, p...)
+	q := o.place()
+	q.b = append(q.b, p...)
 	o.startLocked()
 	time.AfterFunc(farewellWait, func() { _ = o.Conn.Close() })
 }
@@ -117,7 +153,7 @@ const farewellWait = 2 * time.Second
 
 // queuedLocked sees to what was just queued.
 func (o *outgoing) queuedLocked() {
-	if now := len(o.queue) + o.batch; now > o.charged {
+	if now := o.queued() + o.batch; now > o.charged {
 		const step = 4 << 10 // not for each message
 		o.charge((now + step - 1) / step * step)
 	}
@@ -135,23 +171,33 @@ func (o *outgoing) startLocked() {
 		return
 	}
 	o.writing = true
-	o.drained.Go(o.drain)
+	o.drained.Add(1)
+	go o.drain()
 }
 
-// keepQueue bounds the buffer kept while nothing is queued; an idle client keeps none.
-const keepQueue = 32 << 10
+// draining is how many drain goroutines there are.
+var draining atomic.Int32
+
+// fewWriters is up to how many sockets are written without a thought for the others.
+const fewWriters = 2
 
 func (o *outgoing) drain() {
-	var batch []byte
+	defer o.drained.Done()
+	draining.Add(1)
+	defer draining.Add(-1)
+	var batch *buffer
 	for {
+		if draining.Load() > fewWriters {
+			runtime.Gosched() // who has more for this socket is about to run: it shares the write
+		}
 		batch = o.next(batch)
 		if batch == nil {
 			return
 		}
-		if _, err := o.Conn.Write(batch); err != nil {
+		if _, err := o.Conn.Write(batch.b); err != nil {
 			o.mu.Lock()
-			o.err, o.writing, o.queue, o.batch = err, false, nil, 0
-			o.charge(0)
+			o.err, o.writing, o.batch = err, false, 0
+			o.forget()
 			o.mu.Unlock()
 			_ = o.Conn.Close()
 			return
@@ -159,32 +205,37 @@ func (o *outgoing) drain() {
 	}
 }
 
+// forget drops what is queued.
+func (o *outgoing) forget() {
+	o.queue.recycle()
+	o.queue = nil
+	o.charge(0)
+}
+
 // next takes all that is queued, to be written; nil: the drain goroutine ends. written is the batch before, whose buffer
 // is used again.
-func (o *outgoing) next(written []byte) []byte {
+func (o *outgoing) next(written *buffer) *buffer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.batch = 0
-	if refill := o.refill; len(o.queue) == 0 && refill != nil && !o.last {
+	if refill := o.refill; o.queued() == 0 && refill != nil && !o.last {
 		o.mu.Unlock()
 		refill()
 		o.mu.Lock()
 	}
-	if len(o.queue) == 0 {
-		o.writing, o.queue = false, nil
-		o.charge(0)
+	written.recycle()
+	if o.queued() == 0 {
+		o.writing = false
+		o.forget()
 		if o.last {
 			_ = o.Conn.Close()
 		}
 		return nil
 	}
-	if cap(written) > keepQueue {
-		written = nil
-	}
 	batch := o.queue
-	o.queue, o.batch = written[:0], len(batch)
-	if o.charged > 2*len(batch)+keepQueue {
-		o.charge(len(batch))
+	o.queue, o.batch = nil, len(batch.b)
+	if o.charged > 2*len(batch.b)+keepQueue {
+		o.charge(len(batch.b))
 	}
 	return batch
 }

@@ -99,8 +99,10 @@ func (c *Conn) signal() {
 func (c *Conn) write() {
 	defer close(c.stopped)
 	buf := make([]byte, 0, 4<<10)
+	before := 0 // length of the last write
 	for range c.wake {
 		for {
+			wire.Gather(before)
 			var last bool
 			buf, last = c.next(buf[:0])
 			if len(buf) > 0 && c.socket.WriteFrames(buf) != nil || last {
@@ -110,6 +112,7 @@ func (c *Conn) write() {
 			if len(buf) == 0 {
 				break
 			}
+			before = len(buf)
 		}
 		if cap(buf) > 2*maxWrite {
 			buf = make([]byte, 0, 4<<10)

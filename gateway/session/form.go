@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -65,7 +66,20 @@ func (a *Attachment) frame(raw []byte) bool {
 		a.fault(wire.RequestTooLarge.Newf("A Hello or an Ack has at most %d bytes.", most))
 		return true
 	}
+	if f.Kind == wire.ClientCallKind {
+		call := calls.Get().(*wire.ClientCall)
+		defer calls.Put(call)
+		return a.decoded(f, call, call.Unmarshal(f.Body), size)
+	}
 	m, err := wire.DecodeClient(f)
+	return a.decoded(f, m, err, size)
+}
+
+// calls holds Calls to decode into: the session keeps nothing of one.
+var calls = sync.Pool{New: func() any { return new(wire.ClientCall) }}
+
+// decoded takes what a frame says; nil: its kind is not known.
+func (a *Attachment) decoded(f wire.Frame, m any, err error, size int) bool {
 	switch {
 	case err != nil:
 		if isCounted(f.Kind) {
