@@ -66,9 +66,7 @@ func newLease(leaseMs, marginMs uint32, from instant) *lease {
 
 func (t *term) left(at instant) time.Duration { return t.length - at.since(t.from) }
 
-// holds tells whether turns may begin and frames may be written.
-func (l *lease) holds() bool { return l.term.Load() == nil || l.holdsAt(now()) }
-
+// holdsAt tells whether turns may begin and frames may be written at that time.
 func (l *lease) holdsAt(at instant) bool {
 	t := l.term.Load()
 	return t == nil || !l.endedAt(at) && t.left(at) > l.margin

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,11 +112,13 @@ func (k *socket) read() {
 
 func (k *socket) write() {
 	defer close(k.wrote)
+	before := 0 // length of the last write
 	for {
 		// The answers of one read wake many callers, who call again: what they have to say goes in one write.
-		runtime.Gosched()
-		runtime.Gosched()
+		wire.Gather(before)
+		wire.Gather(before)
 		if k.session.take(&k.batch, time.Now()) {
+			before = len(k.batch.buf)
 			if !k.flush() {
 				return
 			}
