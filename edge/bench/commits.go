@@ -13,8 +13,12 @@ import (
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 )
 
-// commits measures actions that change state, each durable before it is answered, with an actor for each connection. The
-// baseline is as many writers that commit as many bytes.
+// commits measures actions that change state, each durable before it is answered, with an actor for each connection.
+//
+// The baseline is the limit of Pebble alone: as many writers as actions are under way, in one process, each of which commits
+// the bytes of an actor's record, and one fsync for all that wait. So the ratio has in it all that gateway and runner add,
+// the two hops that an action takes, too: what those cost alone is the baseline of calls with as many under way. The
+// baseline has a record for each action; our runner puts what gathers behind an actor's commit into the next one.
 func commits(ctx context.Context, o Options) (_ []Row, err error) {
 	s, err := openSite(ctx, o)
 	if err != nil {

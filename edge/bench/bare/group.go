@@ -10,10 +10,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Sizes of what is written: about those of the key and the record of an actor with a small state.
+// Sizes of what is written: those of the key and the record of the actor that commits counts with.
 const (
-	keySize    = 32
-	recordSize = 160
+	keySize    = 36
+	recordSize = 120
 )
 
 // memTableBytes and cacheBytes are those of the gateway's store.

@@ -120,7 +120,7 @@ func (s *Store) Destroy(ctx context.Context, id string) error {
 // destroy removes all that the actor holds, and its key [LIFE-6]. Range deletions only where there is something: they
 // are dear to reads until they are compacted away.
 func (t *tx) destroy(a *actor) error {
-	t.delete(t.actorKey(kindRecord, a.ref, ""))
+	t.remove(a)
 	start := len(t.arena)
 	t.arena = append(appendPartition(t.arena, a.partition, kindName), a.addr...)
 	t.delete(t.kept(start))

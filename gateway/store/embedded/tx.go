@@ -19,6 +19,10 @@ type tx struct {
 
 	arena   []byte // backs keys and heads
 	changes []change
+
+	records remembered
+	changed string // the actor whose record the operation changes; empty: none
+	encoded []byte // that record, in the arena; nil: it is gone
 }
 
 // change is one write. A value is head and tail together, so that large values are copied once.
@@ -47,6 +51,7 @@ func (t *tx) begin() {
 	t.arena = t.arena[:0]
 	clear(t.changes) // lets go of the callers' values
 	t.changes = t.changes[:0]
+	t.changed, t.encoded = "", nil
 }
 
 // apply moves the operation's changes into the batch.
@@ -55,6 +60,12 @@ func (t *tx) apply() error {
 		if err := t.changes[i].apply(t.batch); err != nil {
 			return err
 		}
+	}
+	switch {
+	case t.encoded != nil:
+		t.records.put(t.changed, t.encoded)
+	case t.changed != "":
+		t.records.forget(t.changed)
 	}
 	return nil
 }
@@ -115,12 +126,22 @@ func (t *tx) actorEnd(k kind, r ref) []byte {
 func (t *tx) put(a *actor) {
 	start := len(t.arena)
 	t.arena = a.appendTo(t.arena)
-	value := t.kept(start)
-	t.set(t.actorKey(kindRecord, a.ref, ""), value, nil)
+	t.changed, t.encoded = a.id, t.kept(start)
+	t.set(t.actorKey(kindRecord, a.ref, ""), t.encoded, nil)
 }
 
-// load reads a record that borrows from the arena.
+// remove deletes the record.
+func (t *tx) remove(a *actor) {
+	t.changed, t.encoded = a.id, nil
+	t.delete(t.actorKey(kindRecord, a.ref, ""))
+}
+
+// load reads a record, which is borrowed until the operation is applied.
 func (t *tx) load(r ref) (a actor, found bool, err error) {
+	if record, found := t.records.get(r.id); found {
+		a, err = decodeActor(r, record)
+		return a, true, err
+	}
 	key := t.actorKey(kindRecord, r, "")
 	start := len(t.arena)
 	t.arena, found, err = t.appendGet(t.arena, key)
