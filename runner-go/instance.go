@@ -32,7 +32,6 @@ type instance struct {
 	lane       wire.Lane // used under the link's lock
 
 	// Of the running turn, or of nobody: read without lock by the goroutine that runs it.
-	touched      bool          // the state was asked for since the last flush
 	conns        []*connection // written under the lock
 	touchedConns []*connection
 
@@ -40,28 +39,30 @@ type instance struct {
 	ledger
 	byRef   map[uint64]*connection
 	present int32 // in conns
+	holds   int32 // KeepAwake and WaitUntil
 
 	// The mailbox. cur is also read by the running turn's own goroutine, without the lock.
-	working    bool
 	head, tail *turn
 	cur        *turn
 
-	// Life.
-	ready    bool // the start has succeeded
-	closing  bool // the last turn has begun: no turns at all
-	over     bool
-	adrift   bool      // its session is lost, and it was not adopted yet: no turn begins, nothing is sent
+	// Life. What is small stands together: an instance fills its size class, and the next one is an eighth larger.
+	touched    bool // the state was asked for since the last flush; of the running turn, as above
+	working    bool // a goroutine works on the mailbox
+	ready      bool // the start has succeeded
+	closing    bool // the last turn has begun: no turns at all
+	over       bool
+	adrift     bool // its session is lost, and it was not adopted yet: no turn begins, nothing is sent
+	wantsSleep bool // Sleep was called
+	destroying wish // Destroy was called
+
 	arriving *arriving // its restored connections are still to come
 	stop     *stopping // StopActor came: no new calls
 	ending   *ending   // said once the last commit is acknowledged
 	crashed  *wire.Error
 
 	// Sleep.
-	wantsSleep bool  // Sleep was called
-	destroying wish  // Destroy was called
 	restedAt   int64 // end of the last turn or hold, on the steady clock
 	sleepTimer *time.Timer
-	holds      int // KeepAwake and WaitUntil
 
 	rim *rim // what few actors need; nil until one does
 }

@@ -43,6 +43,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (serve
 		Logger:         logger,
 		Version:        version.Version(),
 		RequireRunner:  cfg.RequireRunner,
+		ResumeWait:     cfg.ResumeWait,
 	})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/config"
 	"github.com/stagedoor-dev/stagedoor/edge/dev"
+	"github.com/stagedoor-dev/stagedoor/edge/logsample"
 )
 
 // devPatience is how long dev waits for what a predecessor still holds: one that was just killed, or is draining.
@@ -64,7 +65,9 @@ func (p *Program) dev(ctx context.Context, cfg config.Config, command []string) 
 			return usageError{fmt.Errorf("the runner command: %w", err)}
 		}
 	}
-	logger := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := logsample.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	defer log.Close()
+	logger := slog.New(log)
 	return p.run(ctx, cfg, logger, &devRunner{program: p, cfg: cfg, command: command, logger: logger})
 }
 

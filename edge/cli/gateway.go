@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stagedoor-dev/stagedoor/edge/config"
+	"github.com/stagedoor-dev/stagedoor/edge/logsample"
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
 	"github.com/stagedoor-dev/stagedoor/edge/version"
 )
@@ -34,8 +35,9 @@ better given by variables or the file: other users of the machine can read the f
 		if err != nil {
 			return usageError{err}
 		}
-		logger := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
-		return p.run(cmd.Context(), cfg, logger, nil)
+		log := logsample.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+		defer log.Close()
+		return p.run(cmd.Context(), cfg, slog.New(log), nil)
 	}
 	return cmd
 }

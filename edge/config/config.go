@@ -40,6 +40,8 @@ type Config struct {
 	AllowedOrigins []string
 	// DrainTimeout bounds the way from SIGTERM to the end of the process. 25s.
 	DrainTimeout time.Duration
+	// ResumeWait is how long a client's session waits for another socket [SESS-15]. 30s.
+	ResumeWait time.Duration
 	// TrustedProxies may say in X-Forwarded-For whom a request counts for. None.
 	TrustedProxies []netip.Prefix
 	// Limits are the limits of the gateway. wire.DefaultLimits.
@@ -65,6 +67,7 @@ func Default() Config {
 		Data:         "stagedoor-data",
 		Region:       "local",
 		DrainTimeout: 25 * time.Second,
+		ResumeWait:   30 * time.Second,
 		LogLevel:     slog.LevelInfo,
 		Limits:       wire.DefaultLimits(),
 	}

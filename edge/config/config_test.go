@@ -77,13 +77,13 @@ func TestEverySourceFillsEverySetting(t *testing.T) {
 		Listen: ":1", RunnerListen: []string{"tcp://:2", "unix:///run/s"}, Store: "embedded", Data: "d", Region: "eu-1",
 		ClientTokens: []config.Secret{"c1", "c2"}, RunnerTokens: []config.Secret{"r"}, AdminTokens: []config.Secret{"a"},
 		Insecure: true, AllowedOrigins: []string{"https://a.example", "http://b.example:8080"},
-		DrainTimeout: 5 * time.Second, LogLevel: slog.LevelDebug,
+		DrainTimeout: 5 * time.Second, ResumeWait: time.Minute, LogLevel: slog.LevelDebug,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 	values := map[string][]string{
 		"listen": {":1"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"embedded"}, "data": {"d"},
 		"region": {"eu-1"}, "client_token": {"c1", "c2"}, "runner_token": {"r"}, "admin_token": {"a"}, "insecure": {"true"},
-		"allowed_origin": {"https://a.example", "http://b.example:8080"}, "drain_timeout": {"5s"}, "log_level": {"debug"},
+		"allowed_origin": {"https://a.example", "http://b.example:8080"}, "drain_timeout": {"5s"}, "resume_wait": {"1m"}, "log_level": {"debug"},
 		"trusted_proxy": {"10.0.0.0/8", "::1/128"},
 	}
 	plain := len(values)
@@ -230,6 +230,24 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 	if got := config.Reveal(cfg.ClientTokens); got[0] != "hush1" {
 		t.Errorf("revealed %q", got)
+	}
+}
+
+func TestOnlyWhatIsNotUsualIsLogged(t *testing.T) {
+	cfg := config.Default()
+	line := func() string {
+		var logged strings.Builder
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "config", cfg)
+		_, rest, _ := strings.Cut(logged.String(), "msg=x")
+		return strings.TrimSpace(rest)
+	}
+	if got := line(); got != "" {
+		t.Errorf("of the defaults, %s is logged", got)
+	}
+	cfg.Region, cfg.ResumeWait, cfg.Limits.MaxCalls, cfg.RunnerTokens = "eu-1", time.Minute, 7, []config.Secret{"hush"}
+	const want = `config.region=eu-1 config.runner_token="[1 redacted]" config.resume_wait=1m0s config.limit_max_calls=7`
+	if got := line(); got != want {
+		t.Errorf("logged %s, want %s", got, want)
 	}
 }
 

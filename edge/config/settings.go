@@ -53,6 +53,7 @@ func (c *Config) Settings() []Setting {
 			&c.AllowedOrigins, checkOrigin),
 		prefixes("trusted_proxy", "addresses of proxies whose X-Forwarded-For is believed: 10.0.0.0/8", &c.TrustedProxies),
 		duration("drain_timeout", "time between SIGTERM and the end", &c.DrainTimeout, time.Second, 10*time.Minute),
+		duration("resume_wait", "time that a client's session outlives its socket, to be resumed", &c.ResumeWait, time.Second, time.Hour),
 		level("log_level", "least level to log: debug, info, warn, error", &c.LogLevel),
 	}
 	return append(settings, limitSettings(&c.Limits)...)
@@ -73,11 +74,15 @@ func (c Config) String() string {
 // GoString is String, so that no verb shows more.
 func (c Config) GoString() string { return c.String() }
 
-// LogValue is the configuration in a log, without its secrets.
+// LogValue is the configuration in a log: what is not as Default has it, without secrets.
 func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
-	for _, s := range c.Settings() {
-		attrs = append(attrs, slog.String(s.Key, s.show()))
+	usual := Default()
+	defaults := usual.Settings()
+	for i, s := range c.Settings() {
+		if value := s.show(); value != defaults[i].show() {
+			attrs = append(attrs, slog.String(s.Key, value))
+		}
 	}
 	return slog.GroupValue(attrs...)
 }

@@ -585,6 +585,7 @@ func TestLargeFramesGoAsParts(t *testing.T) {
 type heldStore struct {
 	store.Store
 	gone    atomic.Bool
+	stuck   atomic.Bool // Acquire alone is away
 	mu      sync.Mutex
 	holding bool
 	held    []heldCommit
@@ -616,6 +617,27 @@ func (h *heldStore) Resolve(ctx context.Context, a address.Address) (store.Recor
 		return store.Record{}, errAway
 	}
 	return h.Store.Resolve(ctx, a)
+}
+
+func (h *heldStore) Describe(ctx context.Context, id string) (store.Record, error) {
+	if h.gone.Load() {
+		return store.Record{}, errAway
+	}
+	return h.Store.Describe(ctx, id)
+}
+
+func (h *heldStore) Acquire(ctx context.Context, a store.Acquire) (store.Acquired, error) {
+	if h.gone.Load() || h.stuck.Load() {
+		return store.Acquired{}, errAway
+	}
+	return h.Store.Acquire(ctx, a)
+}
+
+func (h *heldStore) Destroy(ctx context.Context, id string) error {
+	if h.gone.Load() {
+		return errAway
+	}
+	return h.Store.Destroy(ctx, id)
 }
 
 func (h *heldStore) Ready(ctx context.Context) error {

@@ -25,6 +25,7 @@ import (
 const (
 	siegeTime    = 30 * time.Second
 	siegeMemory  = 192 << 20 // the gateway's budget for queues and buffers
+	siegeLines   = 3000      // in its log: a few messages, each with some lines every ten seconds
 	siegeProcess = 700 << 20 // what the whole process may then take: budget, store, stacks, garbage
 )
 
@@ -145,6 +146,11 @@ func (s *siege) withstand() {
 	case <-s.gateway.exited:
 		s.t.Fatal("the gateway has died")
 	default:
+	}
+	if lines := strings.Count(s.gateway.output.String(), "\n"); lines > siegeLines {
+		s.t.Errorf("the gateway has logged %d lines", lines)
+	} else {
+		s.t.Logf("%d lines in the gateway's log", lines)
 	}
 	wait(20 * time.Second) // sessions that can be resumed are kept for 30 s
 	s.await("the attackers' sessions to be gone", func() bool { return strings.Contains(s.get("/metrics"), "\nstagedoor_sessions 0\n") })

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
@@ -13,10 +15,17 @@ import (
 
 // incoming is what the WebSocket library reads from. It follows the frames that pass, so that a message that has begun
 // must come to its end: in time, for a client that sends a byte a second holds a buffer as long as it likes, pings between
-// the fragments included; and within the memory budget. One goroutine reads.
+// the fragments included; and within the memory budget. It has a buffer only while there is something in it: most sockets
+// are idle. One goroutine reads.
 type incoming struct {
 	net.Conn
-	early  []byte // came with the upgrade
+	early  []byte             // came with the upgrade
+	ready  syscall.RawConn    // nil: the socket cannot tell when it has something, and waits with a buffer
+	take   func(uintptr) bool // reads when ready says so; false: there is nothing
+	page   *page              // nil: there is nothing in it
+	unread []byte
+	err    error // behind what is unread
+
 	budget *budget.Budget
 	wait   time.Duration     // for a message
 	leave  func(*wire.Error) // says farewell to a client whose message did not come to its end
@@ -32,21 +41,81 @@ type incoming struct {
 
 var errMemory = errors.New("the gateway has no memory for the rest of the message")
 
-// Read implements net.Conn.
-func (in *incoming) Read(p []byte) (n int, err error) {
-	if len(in.early) > 0 {
-		n = copy(p, in.early)
-		if in.early = in.early[n:]; len(in.early) == 0 {
-			in.early = nil
-		}
-	} else if n, err = in.Conn.Read(p); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			in.leave(wire.SessionPingTimedOut.New())
-		}
-		return n, err
+// page is what is read at once.
+type page [4 << 10]byte
+
+var pages = sync.Pool{New: func() any { return new(page) }}
+
+// newIncoming reads from a socket behind what came early.
+func newIncoming(conn net.Conn, early []byte, b *budget.Budget, wait time.Duration) *incoming {
+	in := &incoming{Conn: conn, early: early, budget: b, wait: wait}
+	if c, ok := conn.(syscall.Conn); ok && canAwait {
+		in.ready, _ = c.SyscallConn() // without it there is Conn
+		in.take = in.tryRead
 	}
-	in.follow(p[:n])
-	return n, in.bound()
+	return in
+}
+
+// Read implements net.Conn.
+func (in *incoming) Read(p []byte) (int, error) {
+	if len(in.unread) == 0 && in.err == nil {
+		if len(p) >= len(page{}) && len(in.early) == 0 {
+			n, err := in.Conn.Read(p)
+			return n, in.came(p[:n], err)
+		}
+		in.fill()
+	}
+	if len(in.unread) == 0 {
+		return 0, in.err
+	}
+	n := copy(p, in.unread)
+	if in.unread = in.unread[n:]; len(in.unread) == 0 {
+		in.drop()
+	}
+	return n, nil
+}
+
+// fill waits for something to read, or an error.
+func (in *incoming) fill() {
+	var err error
+	switch {
+	case len(in.early) > 0:
+		in.unread, in.early = in.early, nil
+	case in.ready != nil:
+		if err = in.ready.Read(in.take); err == nil {
+			err = in.err
+		}
+	default:
+		var n int
+		in.page = pages.Get().(*page)
+		n, err = in.Conn.Read(in.page[:])
+		in.unread = in.page[:n]
+	}
+	in.err = in.came(in.unread, err)
+	if len(in.unread) == 0 {
+		in.drop()
+	}
+}
+
+// drop gives the buffer back.
+func (in *incoming) drop() {
+	in.unread = nil
+	if in.page != nil {
+		pages.Put(in.page)
+		in.page = nil
+	}
+}
+
+// came takes note of what was read. It returns the error that follows.
+func (in *incoming) came(b []byte, err error) error {
+	in.follow(b)
+	if err == nil {
+		return in.bound()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		in.leave(wire.SessionPingTimedOut.New())
+	}
+	return err
 }
 
 // open tells whether a message has begun and not ended.

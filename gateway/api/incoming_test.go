@@ -172,3 +172,48 @@ func BenchmarkFollow(b *testing.B) {
 		in.follow(frames)
 	}
 }
+
+// An idle socket holds no buffer, and a message comes whole through one, however much of it is asked for at a time.
+func TestAnIdleSocketHoldsNoBuffer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	theirs, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	ours, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	early, late := clientFrame(0x82, 300), clientFrame(0x82, 20_000)
+	in := newIncoming(ours, early, nil, time.Minute)
+	var sent sync.WaitGroup
+	defer sent.Wait()
+	all := append(bytes.Clone(early), late...)
+	for at, size := 0, 0; at < len(all); size = (size + 7) % 6000 {
+		if at == len(early) && in.page != nil {
+			t.Fatal("a buffer is held when nothing is unread")
+		}
+		if at == len(early) {
+			sent.Go(func() { _, _ = theirs.Write(late) })
+		}
+		p := make([]byte, 1+size)
+		n, err := in.Read(p)
+		if err != nil || !bytes.Equal(p[:n], all[at:at+n]) {
+			t.Fatalf("%d bytes at %d are other ones: %v", n, at, err)
+		}
+		at += n
+	}
+	if in.page != nil || in.open() || in.timed {
+		t.Errorf("after the last message: page %v, open %t, deadline %t", in.page != nil, in.open(), in.timed)
+	}
+	_ = theirs.Close()
+	if n, err := in.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) || in.page != nil {
+		t.Errorf("at the end: %d bytes, %v, page %v", n, err, in.page != nil)
+	}
+}

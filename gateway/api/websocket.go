@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"net"
@@ -27,7 +28,10 @@ type upgraders map[string]*gws.Upgrader
 func newUpgraders(maxMessage int) upgraders {
 	u := upgraders{}
 	for _, chosen := range []string{"", wire.SubprotocolClientProto, wire.SubprotocolClientJSON, wire.SubprotocolRunner} {
-		option := &gws.ServerOption{CheckUtf8Enabled: true, ReadMaxPayloadSize: maxMessage + wire.HeaderLen}
+		option := &gws.ServerOption{
+			CheckUtf8Enabled: true, ReadMaxPayloadSize: maxMessage + wire.HeaderLen,
+			NewSession: func() gws.SessionStorage { return nil }, // a socket finds its own by its net.Conn
+		}
 		if chosen != "" {
 			option.SubProtocols = []string{chosen}
 		}
@@ -190,16 +194,17 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 		return nil, nil
 	}
 	_ = raw.SetDeadline(time.Time{}) // the HTTP server's time-outs end here
-	s := &socket{raw: raw, text: chosen != wire.SubprotocolClientProto}
-	conn, reader := raw, buffered.Reader
+	s := &socket{Conn: raw, text: chosen != wire.SubprotocolClientProto}
+	reader := buffered.Reader
 	if queue > 0 {
 		early, _ := buffered.Peek(buffered.Reader.Buffered()) // it has so many
 		s.out = &outgoing{Conn: raw, limit: queue, budget: h.cfg.Session.Budget}
-		s.in = &incoming{Conn: raw, early: bytes.Clone(early), budget: h.cfg.Session.Budget, wait: h.sessions.MessageWait()}
-		conn = s.out
-		reader.Reset(s.in)
+		s.in = newIncoming(raw, bytes.Clone(early), h.cfg.Session.Budget, h.sessions.MessageWait())
+		s.Conn = s.out
+		// No buffer, but for headers: incoming has one when it needs it.
+		reader = bufio.NewReaderSize(s.in, maxClientHeader)
 	}
-	ws, err := h.upgraders[chosen].UpgradeFromConn(conn, reader, r)
+	ws, err := h.upgraders[chosen].UpgradeFromConn(s, reader, r)
 	if err != nil {
 		h.freeSocket()
 		_ = raw.Close()
@@ -208,13 +213,12 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 		}
 		return nil, nil
 	}
-	ws.Session().Store(socketKey, s)
 	s.ws = ws
 	return s, ws
 }
 
-// socketKey is where a gws connection keeps its socket.
-const socketKey = "socket"
+// maxClientHeader is the longest header of a masked frame.
+const maxClientHeader = maxHeader + 4
 
 // reader takes what a socket receives.
 type reader interface {
@@ -226,14 +230,14 @@ type reader interface {
 	Finished()
 }
 
-// socket is a WebSocket as session.Socket and as the base of a link.Socket.
+// socket is a WebSocket as session.Socket and as the base of a link.Socket. It is what the library takes for the connection.
 type socket struct {
-	raw    net.Conn
-	in     *incoming // nil for a runner's
-	out    *outgoing // nil for a runner's
-	ws     *gws.Conn
-	text   bool
-	reader reader
+	net.Conn           // that is written to: out, or a runner's itself
+	in       *incoming // nil for a runner's
+	out      *outgoing // nil for a runner's
+	ws       *gws.Conn
+	text     bool
+	reader   reader
 }
 
 // end tells the session that its socket is not read any more, and waits until what is queued was written.
@@ -286,7 +290,7 @@ func (s *socket) Ping() { _ = s.ws.WritePing(nil) }
 func (s *socket) Transport() string { return "websocket" }
 
 // Peer implements session.Socket and link.Socket.
-func (s *socket) Peer() string { return s.raw.RemoteAddr().String() }
+func (s *socket) Peer() string { return s.RemoteAddr().String() }
 
 // closeCode is the WebSocket close code of an error; none is a normal end.
 func closeCode(e *wire.Error) (int, string) {
@@ -311,7 +315,7 @@ type linkSocket struct{ *socket }
 func (s linkSocket) WriteFrames(b []byte) error { return s.ws.WriteMessage(gws.OpcodeBinary, b) }
 
 // Close implements link.Socket.
-func (s linkSocket) Close() error { return s.raw.Close() }
+func (s linkSocket) Close() error { return s.Conn.Close() }
 
 // linkReader is a runner's link.Conn as reader.
 type linkReader struct{ *link.Conn }
@@ -340,24 +344,19 @@ type socketEvents struct{ gws.BuiltinEventHandler }
 // OnMessage implements gws.Event.
 func (socketEvents) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer m.Close()
-	v, _ := c.Session().Load(socketKey)
-	s, ok := v.(*socket)
-	if ok && !s.reader.Receive(m.Bytes()) {
-		s.reader.Finished()
+	if r := readerOf(c); !r.Receive(m.Bytes()) {
+		r.Finished()
 	}
 }
 
 // OnPing implements gws.Event.
 func (socketEvents) OnPing(c *gws.Conn, p []byte) {
-	heard(c)
+	readerOf(c).Heard()
 	_ = c.WritePong(p)
 }
 
 // OnPong implements gws.Event.
-func (socketEvents) OnPong(c *gws.Conn, _ []byte) { heard(c) }
+func (socketEvents) OnPong(c *gws.Conn, _ []byte) { readerOf(c).Heard() }
 
-func heard(c *gws.Conn) {
-	if v, _ := c.Session().Load(socketKey); v != nil {
-		v.(*socket).reader.Heard()
-	}
-}
+// readerOf is who reads a socket. It is set before the reading begins.
+func readerOf(c *gws.Conn) reader { return c.NetConn().(*socket).reader }

@@ -5,8 +5,32 @@ import (
 	"testing/synctest"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
+
+// [LIMIT-4] [LIMIT-1]: while much memory is held no session begins; one that there is goes on.
+func TestNoSessionBeginsWhileMemoryIsShort(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.cfg.Budget = budget.New(1000)
+		defer w.cfg.Budget.Close()
+		first, _ := w.join(wire.FeatureResume)
+		w.cfg.Budget.Add(800)
+		p := w.dial()
+		p.cold(features(wire.FeatureResume))
+		p.got("reject gateway.overloaded true")
+		p.ended()
+		first.cut()
+		w.back(0).got("welcome back, 0, resumed 1")
+		reached := map[string]uint64{}
+		w.cfg.Stats.EachLimit(func(name string, c *stats.Counter) { reached[name] = c.Value() })
+		if n := reached[stats.MaxMemory]; n != 1 {
+			t.Errorf("counted %d", n)
+		}
+		w.cfg.Budget.Add(-800)
+		w.join()
+	})
+}
 
 // [LIMIT-4]: what links hold counts, and a session without socket ends for it, that which holds most first.
 func TestLinksGiveMemoryBack(t *testing.T) {

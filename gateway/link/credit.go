@@ -22,10 +22,12 @@ func (l *Link) Release(b *Binding, cost uint64) {
 
 // The rest is called with Link.mu held.
 
-// spend takes the credit of an event; one for nobody gives it back at once. An error is a breach of its actor.
+// spend takes the credit of an event; one for nobody gives it back at once. An error is a breach of its actor, whose own
+// window goes with it; the link's has to be whole again.
 func (l *Link) spend(m *message) error {
 	if err := l.window.Take(m.cost); err != nil {
 		l.cfg.Stats.Limit(stats.LinkWindow)
+		l.drop(m.cost)
 		return err
 	}
 	if m.to == nil {
@@ -62,6 +64,14 @@ func (l *Link) raise(ref uint64, w *linkstate.Window, cost uint64) {
 	}
 	if offset, tell := w.Release(cost); tell {
 		l.tellCredit(ref, offset)
+		l.conn.signal()
+	}
+}
+
+// drop gives back the link's credit of an event that was not taken: the runner has spent it all the same.
+func (l *Link) drop(cost uint64) {
+	if offset, tell := l.window.Drop(cost); tell {
+		l.tellCredit(0, offset)
 		l.conn.signal()
 	}
 }

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"encoding/binary"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -90,6 +92,45 @@ func TestEventsForNobodyCostNothing(t *testing.T) {
 	})
 }
 
+// [LINK-18] [LINK-9]: what a breach has cost of the link's window comes back with the next half of it, so that the neighbours
+// of fenced actors are not throttled for ever: a runner has spent what it sent.
+func TestABreachCostsTheLinkNoCredit(t *testing.T) {
+	for name, breach := range map[string]func(w *world, p *peer, a *actor){
+		"a name that is not UTF-8": func(w *world, p *peer, a *actor) {
+			p.send(&wire.Emit{Actor: a.binding.Ref, Event: []byte{0xff}, Args: make([]byte, 800-64-1)})
+			w.did("a is fenced")
+		},
+		"damage behind the arguments": func(w *world, p *peer, a *actor) {
+			body := (&wire.Emit{Actor: a.binding.Ref, Args: make([]byte, 800-64)}).AppendTo(nil)
+			p.bytes(envelope(wire.RunnerEmit, append(body, 0x28, 0xff)))
+			w.did("a is fenced")
+		},
+		"more than the actor's credit": func(w *world, p *peer, a *actor) {
+			a.keeps = true
+			p.send(a.event(500), a.event(200), a.event(400))
+			w.did("a event, a event, a is fenced")
+		},
+		"more than the link's credit": func(w *world, p *peer, a *actor) {
+			p.send(a.event(1501))
+			w.did("a is fenced")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, small, func(w *world) {
+				p, l := w.join(wire.FeatureCredit)
+				a := w.bind(l, "a")
+				breach(w, p, a)
+				l.Unbind(a.binding)
+				spent := map[string]int{"more than the actor's credit": 1100, "more than the link's credit": 1501}[name]
+				if spent == 0 {
+					spent = 800
+				}
+				p.got(fmt.Sprint("credit 0 ", spent+1500))
+			})
+		})
+	}
+}
+
 // [LINK-18]: what a socket has lost of the credit the next one says again.
 func TestCreditIsRepeated(t *testing.T) {
 	inWorld(t, small, func(w *world) {
@@ -136,4 +177,11 @@ func TestCreditOutlivesATakeover(t *testing.T) {
 		second.got("welcome back, 1, resumed 1, credit 1 2000, credit 0 2500")
 		w.did("a event")
 	})
+}
+
+// envelope is a frame around any body.
+func envelope(kind wire.Kind, body []byte) []byte {
+	inner := binary.AppendUvarint(nil, uint64(kind)<<3|2)
+	inner = append(binary.AppendUvarint(inner, uint64(len(body))), body...)
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(inner))), inner...)
 }

@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/stagedoor-dev/stagedoor/gateway/budget"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -42,8 +44,12 @@ func (c *Conn) reject(e *wire.Error) error {
 	return errEnough
 }
 
-// begin begins a session.
+// begin begins a session, unless too much memory is held [LIMIT-4].
 func (c *Conn) begin(hello *runnerv1alpha1.Hello) *wire.Error {
+	if c.cfg.Budget.Level() >= budget.Refusing {
+		c.cfg.Stats.Limit(stats.MaxMemory)
+		return wire.GatewayOverloaded.New()
+	}
 	links := c.cfg.Links
 	if !links.enter() {
 		return wire.GatewayDraining.New()

@@ -6,12 +6,20 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
-// meter finds out what an event costs that comes in Parts for nobody, and keeps nothing of it [LINK-18].
+// meter finds out what an event costs that nobody can or will decode, and keeps nothing of it [LINK-18].
 type meter struct {
-	head  []byte // of the field that begins, while it is incomplete
-	skip  uint64 // bytes of the present field that are still to come
-	kind  wire.Kind
-	bytes uint64 // of name and arguments
+	head   []byte // of the field that begins, while it is incomplete
+	skip   uint64 // bytes of the present field that are still to come
+	counts bool   // they are of name or arguments
+	kind   wire.Kind
+	bytes  uint64 // of name and arguments, as far as they have come
+}
+
+// damagedCost is what the body of an Emit has cost that cannot be decoded.
+func damagedCost(body []byte) uint64 {
+	t := meter{kind: wire.RunnerEmit}
+	t.add(body)
+	return t.cost()
 }
 
 // maxHead is the longest head of a field: its tag, and its value or length.
@@ -23,6 +31,9 @@ func (t *meter) add(data []byte) {
 		if t.skip > 0 {
 			n := min(t.skip, uint64(len(data)))
 			t.skip -= n
+			if t.counts {
+				t.bytes += n
+			}
 			data = data[n:]
 			continue
 		}
@@ -33,7 +44,7 @@ func (t *meter) add(data []byte) {
 			data = data[n-had:]
 			t.head = t.head[:0]
 		case len(t.head) == maxHead:
-			t.kind, t.skip = 0, 1<<63 // nonsense: it costs nothing
+			t.kind, t.skip, t.counts = 0, 1<<63, false // nonsense: it costs nothing
 		default:
 			return
 		}
@@ -53,10 +64,7 @@ func (t *meter) field(b []byte) int {
 	case t.kind == 0:
 		t.kind = wire.Kind(num) // the envelope
 	case typ == protowire.BytesType:
-		t.skip = value
-		if num == 2 || num == 4 { // Emit.event and Emit.args
-			t.bytes += value
-		}
+		t.skip, t.counts = value, num == 2 || num == 4 // Emit.event and Emit.args
 	}
 	return n + m
 }

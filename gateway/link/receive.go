@@ -135,7 +135,11 @@ func (l *Link) find(m *message) {
 	if m.ref != 0 {
 		m.to = l.actors[m.ref]
 	}
-	if m.cost > 0 && m.err == nil {
+	switch {
+	case m.cost == 0:
+	case m.err != nil:
+		l.drop(m.cost)
+	default:
 		m.err = l.spend(m)
 	}
 }
@@ -157,7 +161,11 @@ func (l *Link) decode(m *message) {
 	case wire.RunnerEmit:
 		m.body, m.err = &l.emit, l.emit.Unmarshal(f.Body)
 		m.ref = l.emit.Actor
-		if l.credit {
+		switch {
+		case !l.credit:
+		case m.err != nil:
+			m.cost = damagedCost(f.Body)
+		default:
 			m.cost = l.emit.Cost()
 		}
 	case wire.RunnerActorReady, wire.RunnerActorStopped, wire.RunnerActorIntent, wire.RunnerKvRead,

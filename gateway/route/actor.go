@@ -65,10 +65,16 @@ type Actor struct {
 
 	mu      sync.Mutex
 	id      string // empty until resolved; written under Router.mu too
-	phase   phase
-	removed bool // no longer in the router: visitors look again
 	inc     *incarnation
 	waiting []visitor // in arrival order
+
+	// What is small stands together: there is an entry for each actor that is awake.
+	phase      phase
+	removed    bool   // no longer in the router: visitors look again
+	doomed     bool   // it cannot be started, and the destroyers wait no longer for its onDestroy
+	restart    bool   // a start that nobody waits for is due
+	remembered bool   // only its failures keep the entry
+	missed     uint16 // starts in a row that came to nothing without the actor's fault; beyond that they count anew
 
 	connections map[string]*Connection // accepted, by connection id
 	audience    fanout.Audience
@@ -81,11 +87,8 @@ type Actor struct {
 	alarm   *time.Timer // of the earliest deadline
 	alarmAt time.Time
 
-	failures   failures
-	missed     int         // starts in a row that came to nothing without the actor's fault
-	idling     *time.Timer // what comes next while the entry is idle
-	restart    bool        // a start that nobody waits for is due
-	remembered bool        // only its failures keep the entry
+	failures failures
+	idling   *time.Timer // what comes next while the entry is idle
 }
 
 // admit takes a visitor in. false: the entry is gone, look again.
@@ -113,7 +116,9 @@ func (a *Actor) admitLocked(v visitor) {
 	}
 	if a.phase == idle {
 		if e := a.crashLoop(); e != nil {
-			v.fail(e)
+			if a.refuse(v, e); a.doomed {
+				a.removeLocked(a.id)
+			}
 			return
 		}
 	}
@@ -176,6 +181,10 @@ func (a *Actor) settleLocked(restart bool) {
 	if a.phase != idle || a.removed {
 		return
 	}
+	if a.doomed {
+		a.removeLocked(a.id)
+		return
+	}
 	if a.offer != nil {
 		a.adoptLocked()
 		return
@@ -186,7 +195,10 @@ func (a *Actor) settleLocked(restart bool) {
 			a.startSoonLocked()
 			return
 		}
-		a.failWaiting(e)
+		if a.refuseWaiting(e); a.doomed {
+			a.removeLocked(a.id)
+			return
+		}
 	}
 	switch {
 	case len(a.gone) > 0, restart && len(a.connections) > 0:
@@ -240,8 +252,11 @@ func (a *Actor) expire() {
 	if a.inc != nil {
 		next = earlier(next, a.inc.expire(now))
 	}
-	if !next.IsZero() {
+	switch {
+	case !next.IsZero():
 		a.expireBy(next)
+	case a.alarmAt.IsZero():
+		a.alarm = nil // most actors are idle for much longer, and timers are large
 	}
 }
 

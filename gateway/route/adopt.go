@@ -3,6 +3,8 @@ package route
 import (
 	"bytes"
 	"context"
+	"errors"
+	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/place"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
@@ -24,9 +26,11 @@ type offer struct {
 func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor) *wire.Error {
 	ctx, cancel := context.WithTimeout(r.starts, r.cfg.Timeouts.Start)
 	defer cancel()
-	rec, err := r.cfg.Store.Describe(ctx, hosted.GetId())
+	var info Info
+	refusal := insist(ctx, func() (e *wire.Error) { info, e = r.Describe(ctx, Request{ID: hosted.GetId()}); return e })
+	rec := info.Record
 	o := &offer{HostedActor: hosted, runner: runner, turn: make(chan struct{}), spoken: r.cfg.Placer.Owned(rec)}
-	if err != nil || !o.owns(rec.Generation, rec.Nonce) || runner.Type(rec.Address.Type) == nil || r.drains() {
+	if refusal != nil || !o.owns(rec.Generation, rec.Nonce) || runner.Type(rec.Address.Type) == nil || r.drains() {
 		return wire.ActorFenced.New()
 	}
 	a := r.offered(rec, o)
@@ -41,7 +45,14 @@ func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor)
 		}
 	}
 	a.resolved(rec)
-	acquired, refusal := r.cfg.Placer.Adopt(ctx, rec, runner)
+	var acquired store.Acquired
+	refusal = insist(ctx, func() (e *wire.Error) {
+		acquired, e = r.cfg.Placer.Adopt(ctx, rec, runner)
+		if e != nil {
+			a.tellWaiting(e)
+		}
+		return e
+	})
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if refusal != nil || !o.knows(acquired.Record) || r.drains() || !a.adoptedLocked(o, acquired) {
@@ -50,6 +61,31 @@ func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor)
 		return wire.ActorFenced.New()
 	}
 	return nil
+}
+
+// insist repeats what the store does not answer until it does, or ctx ends: what the runner has in memory is worth more than
+// a quick refusal, which would make it drop the actor. Of an Acquire that was applied unseen, the repetition is refused.
+func insist(ctx context.Context, try func() *wire.Error) *wire.Error {
+	for pause := retryMin; ; pause = min(2*pause, retryMax) {
+		e := try()
+		if e == nil || !errors.Is(e, wire.StoreUnavailable) {
+			return e
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return e
+		}
+	}
+}
+
+// tellWaiting ends all visitors that wait if the store is away [READ-1].
+func (a *Actor) tellWaiting(e *wire.Error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if errors.Is(e, wire.StoreUnavailable) {
+		a.failWaiting(e)
+	}
 }
 
 // owns tells whether the runner was told this generation and nonce.

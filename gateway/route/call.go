@@ -98,10 +98,10 @@ func (r *Router) Cancel(c *Call, reason runnerv1alpha1.CancelReason) {
 	case c.answered:
 	case a.withdraw(c), c.Connection != nil && c.Connection.release(c):
 		c.reply(Result{Error: wire.ActionCanceled.New().With(wire.RanNo)})
-	case a.inc != nil && a.inc.calls[c.id] == c:
+	case a.inc != nil && a.inc.calls.get(c.id) == c:
 		c.canceled = true
 		if c.unsent {
-			delete(a.inc.calls, c.id)
+			a.inc.calls.take(c.id)
 			c.fail(wire.ActionCanceled.New().With(wire.RanNo))
 			return
 		}
@@ -148,7 +148,7 @@ func (c *Call) deliver(a *Actor) {
 	if c.Connection != nil {
 		m.Connection = c.Connection.ref
 	}
-	inc.calls[c.id] = c
+	inc.calls.add(c)
 	a.expireBy(c.Deadline)
 	// A link that has ended tells so by Lost, which gives what was not sent to the next runner.
 	c.unsent = !inc.runner.Link.Send(inc.binding, &m)
@@ -156,7 +156,7 @@ func (c *Call) deliver(a *Actor) {
 
 // full tells whether the actor has all the calls and opens that it may have at once [CALL-6].
 func (inc *incarnation) full() bool {
-	if len(inc.calls)+len(inc.opens) < inc.maxCalls {
+	if len(inc.calls)+len(inc.opens) < int(inc.maxCalls) {
 		return false
 	}
 	inc.actor.router.cfg.Stats.Limit(stats.MaxCallsPerActor)
@@ -170,12 +170,11 @@ func (inc *incarnation) result(m *wire.CallResult) {
 		inc.answerOpen(open, m)
 		return
 	}
-	c := inc.calls[m.ID]
+	c := inc.calls.take(m.ID)
 	if c == nil {
 		inc.violation("an answer to nothing")
 		return
 	}
-	delete(inc.calls, m.ID)
 	switch {
 	case c.answered: // timed out before; nobody waits [CALL-4]
 	case m.NotRun:
@@ -253,7 +252,7 @@ func (inc *incarnation) expire(now time.Time) (next time.Time) {
 			hung = true
 		}
 	}
-	for id, c := range inc.calls {
+	for _, c := range inc.calls {
 		switch {
 		case c.answered:
 			late(c.Deadline)
@@ -263,7 +262,7 @@ func (inc *incarnation) expire(now time.Time) (next time.Time) {
 			c.fail(wire.ActionTimedOut.New().With(wire.RanNo))
 		default:
 			c.fail(wire.ActionTimedOut.New())
-			inc.cancel(id, runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE)
+			inc.cancel(c.id, runnerv1alpha1.CancelReason_CANCEL_REASON_DEADLINE)
 			late(c.Deadline)
 		}
 	}

@@ -188,6 +188,9 @@ func (c *Connection) deliver(a *Actor) {
 		}
 	}
 	call := inc.runner.Link.NextID()
+	if inc.opens == nil {
+		inc.opens = map[uint64]*Connection{}
+	}
 	inc.opens[call] = c
 	a.expireBy(c.Deadline)
 	m := inc.attach(c)
@@ -200,6 +203,9 @@ func (c *Connection) deliver(a *Actor) {
 // attach gives the connection its ref and its place in the audience.
 func (inc *incarnation) attach(c *Connection) *runnerv1alpha1.ConnectionOpen {
 	c.ref = inc.runner.Link.NextID()
+	if inc.connections == nil {
+		inc.connections = map[uint64]*Connection{}
+	}
 	inc.connections[c.ref] = c
 	m := &runnerv1alpha1.ConnectionOpen{
 		Actor: inc.binding.Ref, Connection: c.ref, ConnectionId: c.ID, Params: c.Params, Transport: c.Transport,

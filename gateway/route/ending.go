@@ -112,8 +112,10 @@ func (inc *incarnation) Lost(unwritten []wire.Frame) {
 	}
 	for _, f := range unwritten {
 		var m wire.Call
-		if f.Kind == wire.RunnerCall && m.Unmarshal(f.Body) == nil && inc.calls[m.ID] != nil {
-			inc.calls[m.ID].unsent = true
+		if f.Kind == wire.RunnerCall && m.Unmarshal(f.Body) == nil {
+			if c := inc.calls.get(m.ID); c != nil {
+				c.unsent = true
+			}
 		}
 	}
 	inc.end(ending{
@@ -136,16 +138,16 @@ func (inc *incarnation) handBack() {
 // arrival [CALL-7] [CONN-8].
 func (inc *incarnation) takeBack(didNotRun func(*Call) bool) []visitor {
 	byID := map[uint64]visitor{}
-	for id, c := range inc.calls {
+	inc.calls = slices.DeleteFunc(inc.calls, func(c *Call) bool {
 		if c.answered || !didNotRun(c) {
-			continue
+			return false
 		}
-		delete(inc.calls, id)
 		c.unsent = false
 		if c.mayRunAgain(wire.ActorStopping.New()) {
-			byID[id] = c
+			byID[c.id] = c
 		}
-	}
+		return true
+	})
 	for id, c := range inc.opens {
 		inc.detach(c)
 		delete(inc.opens, id)
@@ -174,8 +176,12 @@ func (a *Actor) waitFirst(again []visitor) {
 	}
 }
 
-// destroyAgain sends those who wait for a destruction round again: the incarnation has ended otherwise.
+// destroyAgain sends those who wait for a destruction round again: the incarnation has ended otherwise. Those whose actor
+// cannot be started have no other round.
 func (a *Actor) destroyAgain() {
+	if a.doomed {
+		return
+	}
 	for _, d := range a.destroyers {
 		a.waiting = append(a.waiting, d)
 		a.expireBy(d.request().Deadline)

@@ -85,7 +85,7 @@ func (a *Actor) startSoonLocked() {
 // startLaterLocked starts an actor that nobody waits for: for its connections' sake, or for an owed onDisconnect.
 func (a *Actor) startLaterLocked() {
 	a.restart = true
-	if left := max(time.Until(a.failures.next), pause(a.missed)); left > 0 {
+	if left := max(time.Until(a.failures.next), pause(int(a.missed))); left > 0 {
 		a.ringIn(left)
 		return
 	}

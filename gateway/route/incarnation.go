@@ -2,6 +2,7 @@ package route
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"time"
 
@@ -25,7 +26,10 @@ type incarnation struct {
 	generation uint64
 	nonce      [16]byte
 	class      store.Durability
-	maxCalls   int
+	frozen     bool // the commit's outcome is unknown [COMMIT-4]
+	destroyed  bool // the store has applied a commit with destroy
+	leaving    bool // it goes because its runner does
+	maxCalls   int32
 
 	version     uint64 // acknowledged
 	gate        gate.Gate[any]
@@ -33,16 +37,13 @@ type incarnation struct {
 	weight      int     // of all that the gate holds, the commit included [LIMIT-4]
 	commit      *commit // unanswered
 	repeat      *repeat // of an adopted actor [LEASE-4]
-	frozen      bool    // the commit's outcome is unknown [COMMIT-4]
-	destroyed   bool    // the store has applied a commit with destroy
-	calls       map[uint64]*Call
+	calls       calls
 	opens       map[uint64]*Connection
 	connections map[uint64]*Connection // by ref: accepted ones and those being opened
 	owed        map[string]*Connection // by id: they have left, and no commit says yet that onDisconnect ran [CONN-7]
-	reads       int                    // KV reads under way
-	unread      int                    // answers queued since the link was full
+	reads       int32                  // KV reads under way
+	unread      int32                  // answers queued since the link was full
 	readyAt     time.Time
-	leaving     bool        // it goes because its runner does
 	ending      *ending     // set: the runner is heard no more; the rest waits for the commit's outcome
 	clock       *time.Timer // of the start, later of the stop; nil: none
 }
@@ -56,8 +57,7 @@ func newIncarnation(a *Actor, r *place.Runner, acquired store.Acquired) *incarna
 	return &incarnation{
 		actor: a, runner: r, id: acquired.Record.ID,
 		generation: acquired.Record.Generation, nonce: acquired.Record.Nonce, version: acquired.Record.Version,
-		class: t.Durability, maxCalls: maxCalls,
-		calls: map[uint64]*Call{}, opens: map[uint64]*Connection{}, connections: map[uint64]*Connection{},
+		class: t.Durability, maxCalls: int32(min(maxCalls, math.MaxInt32)),
 	}
 }
 

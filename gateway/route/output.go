@@ -44,7 +44,7 @@ func (inc *incarnation) effect(msg any) {
 // actor is fenced.
 func (inc *incarnation) unheard() bool {
 	inc.unread++
-	if inc.unread <= inc.actor.router.cfg.Limits.MaxReadsPerActor {
+	if int(inc.unread) <= inc.actor.router.cfg.Limits.MaxReadsPerActor {
 		return true
 	}
 	inc.violation("it asks and does not read the answers")

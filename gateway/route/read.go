@@ -22,7 +22,7 @@ func (inc *incarnation) read(m *runnerv1alpha1.KvRead) {
 	r := inc.actor.router
 	l := r.cfg.Limits
 	switch {
-	case inc.reads >= l.MaxReadsPerActor:
+	case int(inc.reads) >= l.MaxReadsPerActor:
 		r.cfg.Stats.Limit(stats.MaxReadsPerActor)
 		inc.violation("more KV reads at once than announced")
 		return

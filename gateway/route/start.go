@@ -3,8 +3,6 @@ package route
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/place"
@@ -76,12 +74,7 @@ var errNobody = wire.ActorNotFound.New()
 // destroyed behind our back.
 func (a *Actor) vanishedLocked() {
 	a.phase = idle
-	a.gone = nil
-	a.recovered()
-	for _, c := range slices.Collect(maps.Values(a.connections)) {
-		a.dropConnection(c)
-		c.end(wire.ActorDestroyed.New(), commonv1alpha1.Reconnect_RECONNECT_NEVER)
-	}
+	a.endConnections()
 	a.settleLocked(false)
 }
 
@@ -250,6 +243,7 @@ func goneConnection(id string, c *Connection) *runnerv1alpha1.GoneConnection {
 func (a *Actor) readyLocked() {
 	if a.inc.clock != nil {
 		a.inc.clock.Stop()
+		a.inc.clock = nil // a timer is half as large as an incarnation
 	}
 	a.inc.readyAt = time.Now()
 	a.phase = awake
@@ -280,7 +274,11 @@ func (a *Actor) noStartLocked(e *wire.Error) {
 		e = wire.GatewayDraining.New()
 	}
 	a.phase = idle
-	a.failWaiting(e)
+	if errors.Is(e, wire.ActorStartFailed) || errors.Is(e, wire.RunnerUnavailable) {
+		a.refuseWaiting(e)
+	} else {
+		a.failWaiting(e)
+	}
 	a.settleLocked(true)
 }
 
@@ -294,7 +292,7 @@ func (inc *incarnation) startTimedOut() {
 	}
 	a.router.cfg.Stats.StartFailures.Inc()
 	e := wire.ActorStartTimedOut.Newf("The actor did not become ready within %v.", a.router.cfg.Timeouts.Start)
-	a.failWaiting(e)
+	a.refuseWaiting(e)
 	inc.fence(e)
 }
 

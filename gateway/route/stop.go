@@ -1,14 +1,10 @@
 package route
 
 import (
-	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
-	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -118,48 +114,4 @@ func (inc *incarnation) release() {
 			r.cfg.Logger.Warn("release a sleeping actor", "actor", inc.id, "error", err)
 		}
 	})
-}
-
-// destroyedLocked ends the actor for good [LIFE-6].
-func (inc *incarnation) destroyedLocked() {
-	a := inc.actor
-	e := wire.ActorDestroyed.New()
-	inc.finish(e)
-	a.recovered()
-	for _, c := range slices.Collect(maps.Values(a.connections)) {
-		a.dropConnection(c)
-		c.end(e, commonv1alpha1.Reconnect_RECONNECT_NEVER)
-	}
-	a.gone = nil
-	if inc.destroyed {
-		a.finishDestroyLocked(nil)
-		return
-	}
-	// The runner has no commit that says so (a volatile actor, or a runner that leaves it to us).
-	a.phase = starting // nobody starts it meanwhile
-	if !a.router.spawn(func() { a.removeFromStore(inc.id) }) {
-		a.finishDestroyLocked(wire.GatewayDraining.New())
-	}
-}
-
-func (a *Actor) removeFromStore(id string) {
-	ctx, cancel := context.WithTimeout(a.router.ctx, a.router.cfg.Timeouts.Start)
-	defer cancel()
-	err := a.router.cfg.Store.Destroy(ctx, id)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		a.finishDestroyLocked(a.router.storeError("destroy", err))
-		return
-	}
-	a.finishDestroyLocked(nil)
-}
-
-func (a *Actor) finishDestroyLocked(e *wire.Error) {
-	a.phase = idle
-	for _, d := range a.destroyers {
-		d.fail(e)
-	}
-	a.destroyers = nil
-	a.settleLocked(false)
 }

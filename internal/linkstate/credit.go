@@ -37,8 +37,9 @@ func NewWindow(size uint64) Window { return Window{size: size, offset: size} }
 
 // Take notes what has come. ErrOverdraw: the peer may not have sent it.
 func (w *Window) Take(cost uint64) error {
-	if cost > w.offset-w.taken {
-		return fmt.Errorf("%w: %d were left, it costs %d", ErrOverdraw, w.offset-w.taken, cost)
+	left := w.offset - min(w.taken, w.offset)
+	if cost > left {
+		return fmt.Errorf("%w: %d were left, it costs %d", ErrOverdraw, left, cost)
 	}
 	w.taken += cost
 	return nil
@@ -53,6 +54,13 @@ func (w *Window) Release(cost uint64) (offset uint64, tell bool) {
 	}
 	w.offset = w.released + w.size
 	return w.offset, true
+}
+
+// Drop notes what has come, whether it might have been sent or not, and was dropped at once: its sender has spent it, and
+// would lack it for ever. tell is as with Release.
+func (w *Window) Drop(cost uint64) (offset uint64, tell bool) {
+	w.taken += cost
+	return w.Release(cost)
 }
 
 // Held is what has come and was not released.

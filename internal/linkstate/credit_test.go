@@ -70,6 +70,29 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// [LINK-18]: what was dropped comes back, be it ever so much; until then nothing may be sent beyond it.
+func TestWhatIsDroppedIsNotLost(t *testing.T) {
+	w := NewWindow(100)
+	if err := w.Take(90); err != nil {
+		t.Fatal(err)
+	}
+	if _, tell := w.Drop(30); tell {
+		t.Error("told before half of the window has left")
+	}
+	if w.Held() != 90 {
+		t.Errorf("held %d", w.Held())
+	}
+	if err := w.Take(1); !errors.Is(err, ErrOverdraw) {
+		t.Errorf("error %v", err)
+	}
+	if offset, tell := w.Release(90); !tell || offset != 220 {
+		t.Errorf("offset %d, tell %v", offset, tell)
+	}
+	if err := w.Take(100); err != nil {
+		t.Error(err)
+	}
+}
+
 // [GATE-4] [LINK-18]: whoever wants at most half of a window at once gets it as soon as what it sent before has left.
 func TestHalfAWindowIsNeverStuck(t *testing.T) {
 	for size := uint64(2); size <= 64; size++ {

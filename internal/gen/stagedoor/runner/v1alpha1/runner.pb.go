@@ -4398,7 +4398,7 @@ type HostedActor struct {
 	Nonce      []byte                 `protobuf:"bytes,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// Of the last acknowledged commit.
 	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	// Ref in the lost session.
+	// Ref in the lost session, or another number where actors of two lost sessions have the same; Adopted.old repeats it.
 	Actor uint64 `protobuf:"varint,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Commit id of the unanswered commit; empty: there is none.
 	Pending       []byte `protobuf:"bytes,6,opt,name=pending,proto3" json:"pending,omitempty"`
