@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,13 +113,11 @@ func (k *socket) read() {
 
 func (k *socket) write() {
 	defer close(k.wrote)
-	before := 0 // length of the last write
 	for {
 		// The answers of one read wake many callers, who call again: what they have to say goes in one write.
-		wire.Gather(before)
-		wire.Gather(before)
+		runtime.Gosched()
+		runtime.Gosched()
 		if k.session.take(&k.batch, time.Now()) {
-			before = len(k.batch.buf)
 			if !k.flush() {
 				return
 			}

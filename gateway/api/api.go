@@ -47,6 +47,7 @@ type Handler struct {
 
 	sessions *session.Sessions
 	taken    atomic.Int64 // sockets that count [LIMIT-2]
+	flusher  flusher
 
 	mu      sync.Mutex
 	clients map[*session.Attachment]struct{}

@@ -48,9 +48,8 @@ var pages = sync.Pool{New: func() any { return new(page) }}
 
 // newIncoming reads from a socket behind what came early.
 func newIncoming(conn net.Conn, early []byte, b *budget.Budget, wait time.Duration) *incoming {
-	in := &incoming{Conn: conn, early: early, budget: b, wait: wait}
-	if c, ok := conn.(syscall.Conn); ok && canAwait {
-		in.ready, _ = c.SyscallConn() // without it there is Conn
+	in := &incoming{Conn: conn, early: early, budget: b, wait: wait, ready: rawConn(conn)}
+	if in.ready != nil {
 		in.take = in.tryRead
 	}
 	return in

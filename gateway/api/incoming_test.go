@@ -175,21 +175,7 @@ func BenchmarkFollow(b *testing.B) {
 
 // An idle socket holds no buffer, and a message comes whole through one, however much of it is asked for at a time.
 func TestAnIdleSocketHoldsNoBuffer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	theirs, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer theirs.Close()
-	ours, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
+	ours, theirs := tcpPair(t)
 	early, late := clientFrame(0x82, 300), clientFrame(0x82, 20_000)
 	in := newIncoming(ours, early, nil, time.Minute)
 	var sent sync.WaitGroup

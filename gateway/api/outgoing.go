@@ -3,28 +3,29 @@ package api
 import (
 	"errors"
 	"net"
-	"runtime"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 )
 
-// outgoing makes one write of whatever is queued when the socket is free, without a goroutine while nothing is. It is
+// outgoing makes one write of whatever is queued when its turn comes, without a goroutine while nothing is. It is
 // the net.Conn that the WebSocket library writes to, so that its control frames and our messages share one order.
 // Safe for concurrent use.
 type outgoing struct {
 	net.Conn
-	limit  int
-	budget *budget.Budget
+	limit   int
+	budget  *budget.Budget
+	flusher *flusher        // with ready
+	ready   syscall.RawConn // nil: a write may wait, on a goroutine of its own
 
 	mu      sync.Mutex
 	queue   *buffer // nil: empty
 	batch   int     // bytes that are being written
 	charged int     // of all these, the budget knows
 	refill  func()  // may queue more; called when nothing is left
-	writing bool    // the drain goroutine runs
+	writing bool    // the flusher or a goroutine sees to it
 	last    bool    // nothing may follow; the connection is closed behind the queue
 	err     error
 	drained sync.WaitGroup
@@ -172,49 +173,34 @@ func (o *outgoing) startLocked() {
 	}
 	o.writing = true
 	o.drained.Add(1)
-	go o.drain()
+	if o.ready != nil {
+		o.flusher.add(o)
+		return
+	}
+	go o.drain(nil, nil)
 }
 
-// draining is how many drain goroutines there are.
-var draining atomic.Int32
-
-// fewWriters is up to how many sockets are written without a thought for the others.
-const fewWriters = 2
-
-func (o *outgoing) drain() {
+// drain writes what is left of a batch and all that is queued, and waits for the socket as long as it takes.
+func (o *outgoing) drain(batch *buffer, rest []byte) {
 	defer o.drained.Done()
-	draining.Add(1)
-	defer draining.Add(-1)
-	var batch *buffer
 	for {
-		if draining.Load() > fewWriters {
-			runtime.Gosched() // who has more for this socket is about to run: it shares the write
-		}
-		batch = o.next(batch)
 		if batch == nil {
+			if batch = o.take(); batch == nil {
+				return
+			}
+			rest = batch.b
+		}
+		if _, err := o.Conn.Write(rest); err != nil {
+			o.broke(err)
 			return
 		}
-		if _, err := o.Conn.Write(batch.b); err != nil {
-			o.mu.Lock()
-			o.err, o.writing, o.batch = err, false, 0
-			o.forget()
-			o.mu.Unlock()
-			_ = o.Conn.Close()
-			return
-		}
+		batch.recycle()
+		batch = nil
 	}
 }
 
-// forget drops what is queued.
-func (o *outgoing) forget() {
-	o.queue.recycle()
-	o.queue = nil
-	o.charge(0)
-}
-
-// next takes all that is queued, to be written; nil: the drain goroutine ends. written is the batch before, whose buffer
-// is used again.
-func (o *outgoing) next(written *buffer) *buffer {
+// take takes all that is queued, to be written; nil: there is nothing, and what comes next starts anew.
+func (o *outgoing) take() *buffer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.batch = 0
@@ -223,7 +209,6 @@ func (o *outgoing) next(written *buffer) *buffer {
 		refill()
 		o.mu.Lock()
 	}
-	written.recycle()
 	if o.queued() == 0 {
 		o.writing = false
 		o.forget()
@@ -238,6 +223,22 @@ func (o *outgoing) next(written *buffer) *buffer {
 		o.charge(len(batch.b))
 	}
 	return batch
+}
+
+// broke ends the socket, which could not be written.
+func (o *outgoing) broke(err error) {
+	o.mu.Lock()
+	o.err, o.writing, o.batch = err, false, 0
+	o.forget()
+	o.mu.Unlock()
+	_ = o.Conn.Close()
+}
+
+// forget drops what is queued.
+func (o *outgoing) forget() {
+	o.queue.recycle()
+	o.queue = nil
+	o.charge(0)
 }
 
 // wait returns when nothing is being written; the connection was closed before.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// canAwait tells whether a socket can wait without a buffer.
+// canAwait tells whether a socket can be asked without waiting for it.
 const canAwait = true
 
 // tryRead reads what a socket has; false: nothing, and no buffer is held.
@@ -31,4 +31,19 @@ func (in *incoming) tryRead(fd uintptr) bool {
 		in.unread = in.page[:n]
 	}
 	return true
+}
+
+// tryWrite writes what the socket takes now.
+func tryWrite(fd uintptr, b []byte) (n int, err error) {
+	n, err = syscall.Write(int(fd), b)
+	for errors.Is(err, syscall.EINTR) {
+		n, err = syscall.Write(int(fd), b)
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return 0, nil
+	case err != nil:
+		return 0, os.NewSyscallError("write", err)
+	}
+	return n, nil
 }
