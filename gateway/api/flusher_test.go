@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -75,7 +76,7 @@ func TestASocketThatTakesNothingHoldsUpNoOther(t *testing.T) {
 	for i, o := range out {
 		_ = o.Close()
 		o.wait()
-		if n, err := peers[i].Read(make([]byte, 1)); err != io.EOF {
+		if n, err := peers[i].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("%d bytes more, %v", n, err)
 		}
 	}
