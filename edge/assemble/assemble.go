@@ -18,6 +18,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	"github.com/stagedoor-dev/stagedoor/gateway/store/embedded"
+	"github.com/stagedoor-dev/stagedoor/gateway/store/redis"
 )
 
 // retryEvery is how often a data directory that is in use is tried again.
@@ -62,8 +63,36 @@ func (o *owner) Close() error {
 	return errors.Join(o.Gateway.Close(), o.store.Close())
 }
 
-// openStore waits up to the patience of the configuration for a data directory that a predecessor holds.
 func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (store.Store, error) {
+	var required []store.Durability
+	for _, class := range cfg.Durability {
+		required = append(required, classes[class])
+	}
+	var opened store.Store
+	var err error
+	if cfg.Store == config.Embedded {
+		opened, err = openEmbedded(ctx, cfg, logger)
+	} else {
+		opened, err = redis.Open(ctx, redis.Config{
+			URL: cfg.Store, DataDir: cfg.Data, AcceptDataLoss: cfg.AcceptDataLoss, Require: required, Logger: logger,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	for i, class := range required {
+		if !opened.Supports(class) {
+			return nil, errors.Join(fmt.Errorf("the store cannot give durability %s", cfg.Durability[i]), opened.Close())
+		}
+	}
+	return opened, nil
+}
+
+// classes are the durability classes as configurations name them.
+var classes = map[string]store.Durability{"fast": store.Fast, "disk": store.Disk, "replicated": store.Replicated}
+
+// openEmbedded waits up to the patience of the configuration for a data directory that a predecessor holds.
+func openEmbedded(ctx context.Context, cfg config.Config, logger *slog.Logger) (store.Store, error) {
 	deadline := time.Now().Add(cfg.Patience)
 	for {
 		opened, err := embedded.Open(embedded.Options{Dir: cfg.Data, Logger: logger})
@@ -71,7 +100,7 @@ func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (sto
 		case err == nil:
 			return opened, nil
 		case !errors.Is(err, embedded.ErrLocked) || time.Now().After(deadline):
-			return nil, fmt.Errorf("open the store: %w", err)
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():

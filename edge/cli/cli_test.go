@@ -254,7 +254,7 @@ func TestCommandsThatAreNotUnderstood(t *testing.T) {
 		want string
 	}{
 		{"no tokens", []string{"gateway"}, "--insecure"},
-		{"redis", []string{"gateway", "--insecure", "--store", "redis://h"}, "Redis store is not available yet"},
+		{"a store that is none", []string{"gateway", "--insecure", "--store", "mysql://h"}, "redis://host:port"},
 		{"a bad value", []string{"gateway", "--insecure", "--listen", "6420"}, `--listen "6420"`},
 		{"an unknown flag", []string{"gateway", "--lisen"}, "--lisen"},
 		{"an unknown command", []string{"serve"}, `unknown command "serve"`},

@@ -45,13 +45,19 @@ func checkRunnerListen(t string) error {
 }
 
 func checkStore(t string) error {
-	switch scheme, _, _ := strings.Cut(t, "://"); scheme {
-	case Embedded:
+	switch scheme, rest, _ := strings.Cut(t, "://"); {
+	case t == Embedded, (scheme == "redis" || scheme == "rediss") && rest != "":
 		return nil
-	case "redis", "rediss":
-		return errors.New("the Redis store is not available yet; use embedded")
 	}
-	return errors.New("the only store so far is embedded")
+	return errors.New("write embedded, redis://host:port or rediss://host:port")
+}
+
+func checkDurability(t string) error {
+	switch t {
+	case "fast", "disk", "replicated":
+		return nil
+	}
+	return errors.New("write fast, disk or replicated")
 }
 
 func checkRegion(t string) error {

@@ -22,9 +22,15 @@ type Config struct {
 	// RunnerListen are more addresses for runners that speak the runner protocol without WebSocket: tcp://host:port or
 	// unix:///path. None.
 	RunnerListen []string
-	// Store is where durable state lives: embedded. (redis:// is known and refused until that store exists.) embedded.
+	// Store is where durable state lives: embedded, or a Redis by its URL, redis:// or rediss:// over TLS; what may stand in
+	// it says docs/operations.md. embedded.
 	Store string
-	// Data is the directory of the embedded store. stagedoor-data.
+	// Durability are classes that the store must be able to give: fast, disk, replicated. Without them the gateway does not
+	// start. None.
+	Durability []string
+	// AcceptDataLoss opens a Redis that was emptied or exchanged since the gateway last used it. No.
+	AcceptDataLoss bool
+	// Data is the directory of the embedded store, and of what is remembered of a Redis. stagedoor-data.
 	Data string
 	// Region begins the id of every actor that is created here: 1 to 32 of a-z, 0-9 and inner hyphens. local.
 	Region string

@@ -74,14 +74,16 @@ func TestTheStrongerSourceWins(t *testing.T) {
 
 func TestEverySourceFillsEverySetting(t *testing.T) {
 	want := config.Config{
-		Listen: ":1", RunnerListen: []string{"tcp://:2", "unix:///run/s"}, Store: "embedded", Data: "d", Region: "eu-1",
+		Listen: ":1", RunnerListen: []string{"tcp://:2", "unix:///run/s"}, Store: "redis://u:p@h:1,i:2/3?cluster=false",
+		Durability: []string{"fast", "disk"}, AcceptDataLoss: true, Data: "d", Region: "eu-1",
 		ClientTokens: []config.Secret{"c1", "c2"}, RunnerTokens: []config.Secret{"r"}, AdminTokens: []config.Secret{"a"},
 		Insecure: true, AllowedOrigins: []string{"https://a.example", "http://b.example:8080"},
 		DrainTimeout: 5 * time.Second, ResumeWait: time.Minute, LogLevel: slog.LevelDebug,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 	values := map[string][]string{
-		"listen": {":1"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"embedded"}, "data": {"d"},
+		"listen": {":1"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"redis://u:p@h:1,i:2/3?cluster=false"},
+		"durability": {"fast", "disk"}, "accept_data_loss": {"true"}, "data": {"d"},
 		"region": {"eu-1"}, "client_token": {"c1", "c2"}, "runner_token": {"r"}, "admin_token": {"a"}, "insecure": {"true"},
 		"allowed_origin": {"https://a.example", "http://b.example:8080"}, "drain_timeout": {"5s"}, "resume_wait": {"1m"}, "log_level": {"debug"},
 		"trusted_proxy": {"10.0.0.0/8", "::1/128"},
@@ -143,7 +145,7 @@ func TestFaultsNameTheirPlaceAndTheRemedy(t *testing.T) {
 		{"list for one", config.Sources{File: file(t, "data = [\"a\", \"b\"]")}, []string{"key data", "not a list"}},
 		{"list of numbers", config.Sources{File: file(t, "client_token = [1]")}, []string{"texts only"}},
 		{"no such file", config.Sources{File: "nowhere.toml"}, []string{"nowhere.toml", "no such file"}},
-		{"redis", config.Sources{Flags: map[string][]string{"store": {"redis://h"}}}, []string{"--store", "not available yet"}},
+		{"a store that is none", config.Sources{Flags: map[string][]string{"store": {"mysql://h"}}}, []string{"redis://host:port"}},
 		{"store", config.Sources{Flags: map[string][]string{"store": {"sqlite"}}}, []string{"embedded"}},
 		{"tls", config.Sources{Flags: map[string][]string{"runner_listen": {"tls://:1"}}}, []string{"TLS proxy"}},
 		{"runner listen", config.Sources{Flags: map[string][]string{"runner_listen": {":1"}}}, []string{"tcp://host:port"}},
@@ -207,7 +209,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	cfg.ClientTokens = []config.Secret{"hush1"}
 	cfg.RunnerTokens = []config.Secret{"hush2"}
 	cfg.AdminTokens = []config.Secret{"hush3"}
-	cfg.Store = "redis://user:hush4@host"
+	cfg.Store = "redis://user:hush4@hush4@host:1,host:2/0?sentinel_password=hush7"
 	encoded, err := json.Marshal(cfg.ClientTokens)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +218,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "config", cfg, "token", cfg.ClientTokens[0])
 	_, faulty := config.Load(config.Default(), config.Sources{
 		Env:   env("STAGEDOOR_CLIENT_TOKEN", "hush5 with a space"),
-		Flags: map[string][]string{"store": {"redis://user:hush6@host"}},
+		Flags: map[string][]string{"store": {"mysql://user:hush6@host"}},
 	})
 	shown := []string{
 		cfg.String(), string(encoded), logged.String(), faulty.Error(),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -94,15 +93,23 @@ func integer(key, form, help string, field *int, least, most int) Setting {
 
 // store is a text that may hold a password.
 func store(field *string) Setting {
-	s := text("store", "store", "where durable state lives: embedded", field, checkStore)
+	s := text("store", "store", "where durable state lives: embedded, or redis://[user:password@]host:port", field, checkStore)
 	s.hidden = true
-	s.show = func() string {
-		if u, err := url.Parse(*field); err == nil && u.User != nil {
-			return u.Redacted()
-		}
-		return *field
-	}
+	s.show = func() string { return withoutSecrets(*field) }
 	return s
+}
+
+// withoutSecrets is a store's URL without user and parameters. It is no URL as net/url knows them: it may have several hosts.
+func withoutSecrets(t string) string {
+	scheme, rest, found := strings.Cut(t, "://")
+	if !found {
+		return t
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = "redacted@" + rest[at+1:]
+	}
+	return scheme + "://" + rest
 }
 
 func secrets(key, help string, field *[]Secret) Setting {

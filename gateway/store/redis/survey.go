@@ -1,0 +1,260 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// topology says which node serves which slot. It is not changed once it is made.
+type topology struct {
+	masters []*node
+	bySlot  [slotCount]*node
+}
+
+func (t *topology) add(n *node, from, to int) {
+	if !slices.Contains(t.masters, n) {
+		t.masters = append(t.masters, n)
+	}
+	for slot := max(from, 0); slot <= min(to, slotCount-1); slot++ {
+		t.bySlot[slot] = n
+	}
+}
+
+const (
+	surveyEvery  = time.Second            // while all is well: settings and roles change without a connection breaking
+	surveySoon   = 150 * time.Millisecond // while something is not
+	surveyBreath = 5 * time.Millisecond   // between two, whoever asks
+)
+
+// surveyor is the one goroutine that finds out where the masters are and what they can promise. Callers read what it
+// published, and ask for another look when something went wrong.
+type surveyor struct {
+	e        *endpoint
+	replicas int
+	inspect  func(context.Context, *node, *topology) error // what else has to hold; may write
+	log      func(n *node, err error)                      // a node is down, or up again
+
+	topology atomicTopology
+	surveyed broadcast
+	kicks    chan struct{}
+
+	// Owned by the goroutine; before it runs, by Open.
+	nodes     map[string]*node
+	sentinels map[string]*node
+	clustered bool
+}
+
+func newSurveyor(e *endpoint, replicas int) *surveyor {
+	s := &surveyor{
+		e: e, replicas: replicas, kicks: make(chan struct{}, 1),
+		nodes: map[string]*node{}, sentinels: map[string]*node{},
+	}
+	s.surveyed.init()
+	return s
+}
+
+// kick asks for a survey that begins after now.
+func (s *surveyor) kick() {
+	select {
+	case s.kicks <- struct{}{}:
+	default: // One is asked for already.
+	}
+}
+
+// run surveys until ctx ends.
+func (s *surveyor) run(ctx context.Context) {
+	for {
+		well := s.survey(ctx) == nil
+		s.surveyed.announce()
+		if !rest(ctx, surveyBreath, nil) {
+			return
+		}
+		wait := surveySoon
+		if well {
+			wait = surveyEvery
+		}
+		if !rest(ctx, wait, s.kicks) {
+			return
+		}
+	}
+}
+
+// rest waits for d or a kick; false: ctx ended.
+func rest(ctx context.Context, d time.Duration, kicks <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-kicks:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// survey finds the masters and checks each of them. The error is the first that makes calls fail.
+func (s *surveyor) survey(ctx context.Context) error {
+	found, err := s.find(ctx)
+	if err == nil {
+		s.topology.Store(found)
+	} else if found = s.topology.Load(); found == nil {
+		return err
+	}
+	// With no better knowledge the old masters are asked how they are.
+	failures := make([]error, len(found.masters))
+	var wg sync.WaitGroup
+	for i, n := range found.masters {
+		wg.Go(func() {
+			failures[i] = s.check(ctx, n, found)
+			s.surveyed.announce()
+		})
+	}
+	wg.Wait()
+	return errors.Join(append(failures, err)...)
+}
+
+// check looks at one node and publishes what it found. Looking may itself open the first connection: then once more.
+func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
+	ctx, cancel := context.WithTimeout(parent, checkTime)
+	defer cancel()
+	h := &health{}
+	for range 3 {
+		h.dials = n.dials.Load()
+		var f *facts
+		if f, h.err = look(ctx, n); h.err == nil {
+			h.err = f.acceptable()
+		}
+		if h.err == nil {
+			h.classes = f.judge(s.replicas)
+			h.err = s.inspect(ctx, n, t)
+		}
+		if h.err != nil || n.current(h) {
+			break
+		}
+	}
+	if parent.Err() != nil {
+		return parent.Err() // The store is being closed; that says nothing about the server.
+	}
+	before := n.health.Swap(h)
+	if (before == nil || before.err == nil) != (h.err == nil) {
+		s.log(n, h.err)
+	}
+	if h.err != nil {
+		return &downError{n.addr, h.err}
+	}
+	return nil
+}
+
+func (s *surveyor) node(addr string) *node {
+	n := s.nodes[addr]
+	if n == nil {
+		n = s.e.newNode(addr, false)
+		s.nodes[addr] = n
+	}
+	return n
+}
+
+// find asks where the masters are.
+func (s *surveyor) find(ctx context.Context) (*topology, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	switch {
+	case s.e.master != "":
+		return s.findBySentinels(ctx)
+	case s.clustered:
+		return s.findInCluster(ctx)
+	}
+	return s.findAmongSeeds(ctx)
+}
+
+// findAmongSeeds takes the seed that says it is a master. With one seed there is nothing to ask.
+func (s *surveyor) findAmongSeeds(ctx context.Context) (*topology, error) {
+	t := &topology{}
+	if len(s.e.seeds) == 1 {
+		t.add(s.node(s.e.seeds[0]), 0, slotCount-1)
+		return t, nil
+	}
+	var failures []error
+	for _, addr := range s.e.seeds {
+		f, err := look(ctx, s.node(addr))
+		if err == nil {
+			if err = f.acceptable(); err == nil {
+				t.add(s.node(addr), 0, slotCount-1)
+				return t, nil
+			}
+		}
+		failures = append(failures, &downError{addr, err})
+	}
+	return nil, errors.Join(failures...)
+}
+
+// findBySentinels believes the Sentinel that has seen the latest fail-over.
+func (s *surveyor) findBySentinels(ctx context.Context) (*topology, error) {
+	var best string
+	var failures []error
+	latest := int64(-1)
+	for _, a := range askAll(s.sentinelNodes(), func(n *node) (map[string]string, error) {
+		return n.client.Do(ctx, n.client.B().Arbitrary("SENTINEL", "MASTER", s.e.master).Build()).AsStrMap()
+	}) {
+		if a.err != nil {
+			failures = append(failures, fmt.Errorf("sentinel at %s: %w", a.from.addr, a.err))
+			continue
+		}
+		epoch, _ := strconv.ParseInt(a.value["config-epoch"], 10, 64)
+		if epoch > latest {
+			latest, best = epoch, net.JoinHostPort(a.value["ip"], a.value["port"])
+		}
+	}
+	if best == "" {
+		return nil, errors.Join(failures...)
+	}
+	t := &topology{}
+	t.add(s.node(best), 0, slotCount-1)
+	return t, nil
+}
+
+func (s *surveyor) sentinelNodes() (nodes []*node) {
+	for _, addr := range s.e.seeds {
+		if s.sentinels[addr] == nil {
+			s.sentinels[addr] = s.e.newNode(addr, true)
+		}
+		nodes = append(nodes, s.sentinels[addr])
+	}
+	return nodes
+}
+
+// answer is what one node said.
+type answer[T any] struct {
+	from  *node
+	value T
+	err   error
+}
+
+// askAll asks the nodes at the same time.
+func askAll[T any](nodes []*node, ask func(*node) (T, error)) []answer[T] {
+	answers := make([]answer[T], len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() {
+			value, err := ask(n)
+			answers[i] = answer[T]{n, value, err}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// close ends all connections. Nobody uses them any more.
+func (s *surveyor) close() {
+	for _, nodes := range []map[string]*node{s.nodes, s.sentinels} {
+		for _, n := range nodes {
+			n.client.Close()
+		}
+	}
+}
