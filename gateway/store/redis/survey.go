@@ -119,7 +119,8 @@ func (s *surveyor) survey(ctx context.Context) error {
 	return errors.Join(append(failures, err)...)
 }
 
-// check looks at one node and publishes what it found. Looking may itself open the first connection: then once more.
+// check looks at one node and publishes what it found. It looks again if a connection was opened meanwhile, or broke: one
+// that breaks is no sign that its server is away, unless there is no other.
 func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 	ctx, cancel := context.WithTimeout(parent, checkTime)
 	defer cancel()
@@ -134,7 +135,7 @@ func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 			h.classes = f.judge(s.replicas)
 			h.err = s.inspect(ctx, n, t)
 		}
-		if h.err != nil || n.current(h) {
+		if h.err == nil && n.current(h) || ctx.Err() != nil {
 			break
 		}
 	}

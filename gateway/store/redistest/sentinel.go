@@ -71,9 +71,11 @@ func (n *Node) sees(others, replicas int) error {
 func (s *Servers) Failover() {
 	s.t.Helper()
 	before := s.MasterOf("")
-	if _, err := s.Sentinels[0].Do("SENTINEL", "FAILOVER", masterName); err != nil {
-		s.t.Fatalf("fail-over: %v", err)
-	}
+	// A Sentinel that has just seen another fail-over knows no good replica for a while.
+	s.Await("a Sentinel to begin", func() error {
+		_, err := s.Sentinels[0].Do("SENTINEL", "FAILOVER", masterName)
+		return err
+	})
 	s.Await("another master", func() error {
 		reply, err := s.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName)
 		if err != nil {
