@@ -11,6 +11,18 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
+// lostActor is one whose runner has lost its socket in the middle of a call.
+func (w *world) lostActor() *runnerv1alpha1.StartActor {
+	w.Helper()
+	s := w.scriptedRunner()
+	w.calling("x", "x")
+	start := s.begin()
+	expect[*wire.Call](s)
+	_ = s.conn.Close()
+	synctest.Wait()
+	return start
+}
+
 // [LEASE-4] [READ-1]: a runner that comes back while the store is away keeps its actors: the store is asked until it answers,
 // and who waits for them hears so meanwhile.
 func TestAnOfferWaitsForTheStore(t *testing.T) {
@@ -21,12 +33,7 @@ func TestAnOfferWaitsForTheStore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			held := new(heldStore)
 			inHeldWorld(t, held, func(w *world) {
-				s := w.scriptedRunner()
-				w.calling("x", "x")
-				start := s.begin()
-				expect[*wire.Call](s)
-				_ = s.conn.Close()
-				synctest.Wait()
+				start := w.lostActor()
 				away(held, true)
 				next := w.returning(offer(start, 1))
 				next.live(10 * time.Second)
@@ -46,12 +53,7 @@ func TestAnOfferWaitsForTheStore(t *testing.T) {
 func TestAnOfferDoesNotWaitForTheStoreForEver(t *testing.T) {
 	held := new(heldStore)
 	inHeldWorld(t, held, func(w *world) {
-		s := w.scriptedRunner()
-		w.calling("x", "x")
-		start := s.begin()
-		expect[*wire.Call](s)
-		_ = s.conn.Close()
-		synctest.Wait()
+		start := w.lostActor()
 		held.stuck.Store(true)
 		next := w.returning(offer(start, 1))
 		next.live(29 * time.Second)

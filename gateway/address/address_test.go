@@ -3,6 +3,7 @@ package address_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -240,5 +241,31 @@ func TestRegions(t *testing.T) {
 		if err := address.ValidateRegion(region); (err == nil) != ok {
 			t.Errorf("region %q: %v", region, err)
 		}
+	}
+}
+
+// [ADDR-5]: an encoding reads back as what it was made of, and what is no encoding is refused.
+func TestDecodeKey(t *testing.T) {
+	for _, a := range []address.Address{
+		{Namespace: "default", Type: "room", Key: []string{"a", ""}},
+		{Namespace: "n", Type: "t", Key: []string{}},
+		{Namespace: "n", Type: "t", Key: []string{strings.Repeat("x", 128)}},
+	} {
+		encoded := a.AppendKey(nil)
+		got, err := address.DecodeKey(encoded)
+		if err != nil || !reflect.DeepEqual(got, a) {
+			t.Errorf("%v, %v; want %v", got, err, a)
+		}
+		for n := range encoded {
+			if _, err := address.DecodeKey(encoded[:n]); err == nil {
+				t.Errorf("%x is taken", encoded[:n])
+			}
+		}
+		if _, err := address.DecodeKey(append(encoded, 0)); err == nil {
+			t.Errorf("%x 00 is taken", encoded)
+		}
+	}
+	if _, err := address.DecodeKey([]byte("\x01n\x01t\xff\xff\xff\xff\x0f")); err == nil {
+		t.Error("more parts than a key may have are taken")
 	}
 }

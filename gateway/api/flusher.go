@@ -54,7 +54,7 @@ func (f *flusher) work() {
 	}
 }
 
-// next is the socket whose turn it is; nil ends the worker. crowd: it is not the only one.
+// next is the socket whose turn it is; nil ends the worker. crowd: others wait behind it.
 func (f *flusher) next() (o *outgoing, crowd bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

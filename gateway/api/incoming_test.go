@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -201,5 +202,30 @@ func TestAnIdleSocketHoldsNoBuffer(t *testing.T) {
 	_ = theirs.Close()
 	if n, err := in.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) || in.page != nil {
 		t.Errorf("at the end: %d bytes, %v, page %v", n, err, in.page != nil)
+	}
+}
+
+// [SESS-5]: of a socket of the system, too, a message that does not come to its end in time costs the socket; and its
+// end is told.
+func TestAHalfMessageOnASocketEndsIt(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	var left *wire.Error
+	in := newIncoming(ours, nil, nil, time.Millisecond)
+	in.leave = func(e *wire.Error) { left = e }
+	half := clientFrame(0x82, 300)[:100]
+	if _, err := theirs.Write(half); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(in); !errors.Is(err, os.ErrDeadlineExceeded) || !bytes.Equal(got, half) {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+	if !errors.Is(left, wire.SessionPingTimedOut) {
+		t.Errorf("left with %v", left)
+	}
+	ours, theirs = tcpPair(t)
+	in = newIncoming(ours, nil, nil, time.Minute)
+	_ = theirs.Close()
+	if n, err := in.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("read %d bytes, %v", n, err)
 	}
 }

@@ -67,16 +67,16 @@ func (a *Attachment) frame(raw []byte) bool {
 		return true
 	}
 	if f.Kind == wire.ClientCallKind {
-		call := calls.Get().(*wire.ClientCall)
-		defer calls.Put(call)
+		call := spareCalls.Get().(*wire.ClientCall)
+		defer spareCalls.Put(call)
 		return a.decoded(f, call, call.Unmarshal(f.Body), size)
 	}
 	m, err := wire.DecodeClient(f)
 	return a.decoded(f, m, err, size)
 }
 
-// calls holds Calls to decode into: the session keeps nothing of one.
-var calls = sync.Pool{New: func() any { return new(wire.ClientCall) }}
+// spareCalls are decoded into: the session keeps nothing of one.
+var spareCalls = sync.Pool{New: func() any { return new(wire.ClientCall) }}
 
 // decoded takes what a frame says; nil: its kind is not known.
 func (a *Attachment) decoded(f wire.Frame, m any, err error, size int) bool {

@@ -50,7 +50,7 @@ func (t *tx) commit(c *store.Commit) error {
 	if c.Destroy {
 		return t.destroy(&a)
 	}
-	if err := t.checkSizes(c); err != nil {
+	if err := t.limits.CheckCommit(c); err != nil {
 		return err
 	}
 	before := a.storage()
@@ -86,31 +86,11 @@ func outcome(a *actor, c *store.Commit) (done bool, err error) {
 	}
 }
 
-// checkCommit finds what no correct caller sends.
 func checkCommit(c *store.Commit) error {
-	if c.Version == 0 {
-		return fmt.Errorf("commit of version 0: %w", store.ErrInvalid)
-	}
-	if c.Durability > store.Disk || c.Durability == store.Volatile {
+	if c.Durability > store.Disk {
 		return fmt.Errorf("commit in durability class %d: %w", c.Durability, store.ErrInvalid)
 	}
-	if c.Destroy {
-		return nil
-	}
-	if err := checkKVOps(c.KV); err != nil {
-		return err
-	}
-	if err := checkSchedules(c); err != nil {
-		return err
-	}
-	return checkConnections(&c.Connections)
-}
-
-func (t *tx) checkSizes(c *store.Commit) error {
-	if len(c.State) > t.limits.State {
-		return fmt.Errorf("state of %d bytes: %w", len(c.State), store.ErrTooLarge)
-	}
-	return t.checkKVSizes(c.KV)
+	return c.Check()
 }
 
 func (t *tx) applyParts(a *actor, c *store.Commit) error {

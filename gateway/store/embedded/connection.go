@@ -1,18 +1,8 @@
 package embedded
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
-
-func checkConnections(d *store.ConnectionsDelta) error {
-	if slices.Contains(d.Added, "") || slices.Contains(d.Removed, "") {
-		return fmt.Errorf("connection without an id: %w", store.ErrInvalid)
-	}
-	return nil
-}
 
 // applyConnections adds, then removes: a connection that came and went within one commit is gone [CONN-7].
 func (t *tx) applyConnections(a *actor, d *store.ConnectionsDelta) error {

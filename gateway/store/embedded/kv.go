@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
@@ -34,25 +33,6 @@ func (v view) scanKV(a *actor, r store.Range, f func(key, value []byte) bool) er
 
 func foundKV(key, value []byte) store.KV {
 	return store.KV{Key: bytes.Clone(key), Value: append([]byte{}, value...), Found: true}
-}
-
-func checkKVOps(ops []store.KVOp) error {
-	for i := range ops {
-		if op := &ops[i]; op.IsRange && op.HasValue || !op.IsRange && len(op.Key) == 0 {
-			return fmt.Errorf("KV operation %d: %w", i, store.ErrInvalid)
-		}
-	}
-	return nil
-}
-
-func (t *tx) checkKVSizes(ops []store.KVOp) error {
-	for i := range ops {
-		if op := &ops[i]; !op.IsRange && len(op.Key) > t.limits.KVKey || len(op.Value) > t.limits.KVValue {
-			return fmt.Errorf("KV operation %d, key of %d and value of %d bytes: %w",
-				i, len(op.Key), len(op.Value), store.ErrTooLarge)
-		}
-	}
-	return nil
 }
 
 // kvPlan follows what a commit's KV operations, applied in order, do to the bytes that the actor holds. The batch

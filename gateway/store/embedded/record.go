@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
@@ -134,7 +135,10 @@ func (a *actor) storage() uint64 { return a.stateLen + a.kvBytes }
 
 // record is the form for callers, without the input.
 func (a *actor) record() (store.Record, error) {
-	addr, err := decodeAddress(a.addr)
+	addr, err := address.DecodeKey(a.addr)
+	if err != nil {
+		err = fmt.Errorf("record of actor %q: %w: %w", a.id, errCorrupt, err)
+	}
 	return store.Record{
 		ID: a.id, Address: addr,
 		Generation: a.generation, Nonce: a.nonce,
@@ -142,22 +146,6 @@ func (a *actor) record() (store.Record, error) {
 		Runner:    string(a.runner),
 		CreatedAt: fromMicros(a.createdAt),
 	}, err
-}
-
-// decodeAddress reads what address.AppendKey wrote.
-func decodeAddress(b []byte) (address.Address, error) {
-	d := &decoder{rest: b}
-	a := address.Address{Namespace: string(d.prefixed()), Type: string(d.prefixed())}
-	parts := d.uvarint()
-	if parts > address.MaxKeyParts {
-		d.fault = true
-		parts = 0
-	}
-	a.Key = make([]string, 0, parts)
-	for range parts {
-		a.Key = append(a.Key, string(d.prefixed()))
-	}
-	return a, d.finish("address")
 }
 
 // The store's clock counts whole microseconds, rounded up for what is due, so that nothing is early [ALARM-1].

@@ -90,30 +90,6 @@ func (t *tx) putSchedule(r ref, s *schedule, was uint64) {
 	t.set(t.actorKey(kindSchedule, r, s.id), value, nil)
 }
 
-// checkSchedules checks all that names schedules or keys.
-func checkSchedules(c *store.Commit) error {
-	for i := range c.Schedules {
-		op := &c.Schedules[i]
-		// An empty time is a forgotten one; the store's clock begins in 1970.
-		timed := op.After != nil && *op.After >= 0 || op.After == nil && op.At.UnixMicro() > 0
-		if op.ID == "" || !op.Cancel && !timed {
-			return fmt.Errorf("schedule operation %d: %w", i, store.ErrInvalid)
-		}
-	}
-	for i := range c.Finished {
-		f := &c.Finished[i]
-		if f.Schedule == "" && len(f.Key) == 0 || !f.NextAt.IsZero() && f.NextAt.UnixMicro() <= 0 {
-			return fmt.Errorf("finished call %d: %w", i, store.ErrInvalid)
-		}
-	}
-	for i := range c.Open {
-		if o := &c.Open[i]; o.Schedule == "" && len(o.Key) == 0 {
-			return fmt.Errorf("open call %d: %w", i, store.ErrInvalid)
-		}
-	}
-	return nil
-}
-
 // scheduleSet holds the schedules that a commit touches, as they will be.
 type scheduleSet struct {
 	t       *tx

@@ -10,7 +10,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/store/redistest"
 )
 
-// What the settings of a server promise; docs/operations.md has the same table [RDS-8].
+// What the settings of a server promise [RDS-8].
 func TestSettingsAndTheirClasses(t *testing.T) {
 	for name, c := range map[string]struct {
 		options  redistest.Options

@@ -3,7 +3,6 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/redis/rueidis"
@@ -18,7 +17,7 @@ func (s *Store) Commit(c store.Commit, done func(error)) {
 		go done(err) // not on this goroutine: whoever commits may hold what done needs
 		return
 	}
-	tooLarge := s.checkSizes(&c)
+	tooLarge := s.limits.CheckCommit(&c) // fence and version come first, so the library refuses it
 	s.caller.send(c.Durability, fnCommit, keys, s.encodeCommit(&c, tooLarge != nil), func(_ rueidis.RedisMessage, err error) {
 		err = known(err)
 		if tooLarge != nil && errors.Is(err, store.ErrTooLarge) {
@@ -30,67 +29,17 @@ func (s *Store) Commit(c store.Commit, done func(error)) {
 
 // checkCommit finds what no correct caller sends.
 func (s *Store) checkCommit(c *store.Commit) (keys []string, err error) {
-	if c.Version == 0 {
-		return nil, fmt.Errorf("commit of version 0: %w", store.ErrInvalid)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	if c.Durability == store.Volatile || !s.Supports(c.Durability) {
+	if !s.Supports(c.Durability) {
 		return nil, fmt.Errorf("commit in durability class %d: %w", c.Durability, store.ErrInvalid)
-	}
-	if !c.Destroy {
-		if err := checkParts(c); err != nil {
-			return nil, err
-		}
 	}
 	keys, ok := s.keys.of(c.ID)
 	if !ok {
 		return nil, store.ErrFenced
 	}
 	return keys, nil
-}
-
-func checkParts(c *store.Commit) error {
-	for i := range c.KV {
-		if op := &c.KV[i]; op.IsRange && op.HasValue || !op.IsRange && len(op.Key) == 0 {
-			return fmt.Errorf("KV operation %d: %w", i, store.ErrInvalid)
-		}
-	}
-	for i := range c.Schedules {
-		op := &c.Schedules[i]
-		// An empty time is a forgotten one; the store's clock begins in 1970.
-		timed := op.After != nil && *op.After >= 0 || op.After == nil && op.At.UnixMicro() > 0
-		if op.ID == "" || !op.Cancel && !timed {
-			return fmt.Errorf("schedule operation %d: %w", i, store.ErrInvalid)
-		}
-	}
-	for i := range c.Finished {
-		f := &c.Finished[i]
-		if f.Schedule == "" && len(f.Key) == 0 || !f.NextAt.IsZero() && f.NextAt.UnixMicro() <= 0 {
-			return fmt.Errorf("finished call %d: %w", i, store.ErrInvalid)
-		}
-	}
-	for i := range c.Open {
-		if o := &c.Open[i]; o.Schedule == "" && len(o.Key) == 0 {
-			return fmt.Errorf("open call %d: %w", i, store.ErrInvalid)
-		}
-	}
-	if slices.Contains(c.Connections.Added, "") || slices.Contains(c.Connections.Removed, "") {
-		return fmt.Errorf("connection without an id: %w", store.ErrInvalid)
-	}
-	return nil
-}
-
-// checkSizes finds what is too large. Fence and version come first, so the library refuses it.
-func (s *Store) checkSizes(c *store.Commit) error {
-	if len(c.State) > s.limits.State {
-		return fmt.Errorf("state of %d bytes: %w", len(c.State), store.ErrTooLarge)
-	}
-	for i := range c.KV {
-		if op := &c.KV[i]; !op.IsRange && len(op.Key) > s.limits.KVKey || len(op.Value) > s.limits.KVValue {
-			return fmt.Errorf("KV operation %d, key of %d and value of %d bytes: %w",
-				i, len(op.Key), len(op.Value), store.ErrTooLarge)
-		}
-	}
-	return nil
 }
 
 // encodeCommit makes the arguments that library/commit.lua reads.

@@ -24,6 +24,8 @@ import (
 //	{pN}:n     hash    ids by address [ADDR-5]
 //	{pN}:x     zset    ids, all with score 0
 //	{pN}:d     zset    id 00 schedule, by when ClaimDue may return it
+//	{pN}:m     string  which store this is, for the guard (guard.go)
+//	{cluster}:m  hash  the same, with the format
 //	{cluster}:l  hash  the leases by id (library/cluster.lua)
 //	{cluster}:u  zset  the ids of the leases, by when they run out
 //	{cluster}:y  set   the actor types that some runner has announced

@@ -50,11 +50,8 @@ type lister struct {
 }
 
 func (l *lister) start(cursor string) error {
-	if l.limit < 1 {
-		return fmt.Errorf("list at most %d actors: %w", l.limit, store.ErrInvalid)
-	}
-	if l.filter.HasKey && l.filter.Type == "" {
-		return fmt.Errorf("list by key without a type: %w", store.ErrInvalid)
+	if err := l.filter.Check(l.limit); err != nil {
+		return err
 	}
 	if cursor == "" {
 		return nil
