@@ -36,9 +36,16 @@ else
 	bin/stagedoor dev --listen $(LISTEN) --store $(STORE) -- bin/examples
 endif
 
-test: $(BUF) ## run every test, with the race detector
+test: $(BUF) redis-server ## run every test, with the race detector; installs what they need
 	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
 	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) ./...
+
+# The tests start Redis servers of their own; the service that Debian's package brings is not used.
+.PHONY: redis-server
+redis-server:
+	@command -v redis-server >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server; } || \
+		{ echo "the tests start redis-server, version 7.0 or later: install it (Debian: apt-get install redis-server)" >&2; exit 1; }
 
 build: bin/stagedoor $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
 
