@@ -82,6 +82,8 @@ func TestACommitUnderWayOutlivesItsRunner(t *testing.T) {
 	}{
 		"acknowledged": {nil, `{"output":1}`, "action.outcome_unknown", 2, 2},
 		"refused":      {store.ErrQuota, "kv.quota_exceeded", "kv.quota_exceeded", 1, 0},
+		// Of the attempt without answer nobody knows [COMMIT-4].
+		"fenced": {store.ErrFenced, "action.outcome_unknown", "action.outcome_unknown", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			held := new(heldStore)
@@ -306,4 +308,38 @@ func TestADrainWaitsForACommitUnderWay(t *testing.T) {
 		}
 		held.hold()
 	})
+}
+
+// [COMMIT-5] [COMMIT-6]: a destroying commit whose first attempt had no answer finds its own work done.
+func TestARepeatedDestructionFindsTheActorGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		first  error
+		answer string
+	}{
+		"after an unknown outcome": {io.ErrUnexpectedEOF, `{"output":1}`},
+		"at once":                  {nil, "actor.fenced"}, // somebody else has destroyed it
+	} {
+		t.Run(name, func(t *testing.T) {
+			held := new(heldStore)
+			inHeldWorld(t, held, func(w *world) {
+				s := w.scriptedRunner()
+				answer := w.calling("x", "destroy")
+				start := s.begin()
+				held.hold()
+				s.send(&wire.Commit{
+					Actor: start.GetActor(), Version: 2, Changes: changes(&runnerv1alpha1.Changes{Destroy: true}), Outputs: 1,
+				}, result(start.GetActor(), expect[*wire.Call](s).ID, "\x01"))
+				synctest.Wait()
+				if c.first != nil {
+					held.answer(c.first)
+					sleep(time.Second)
+				}
+				if err := held.Store.Destroy(w.Context(), start.GetId()); err != nil {
+					w.Fatal(err)
+				}
+				held.release(store.ErrGone)
+				wantAnswer(w, answer, c.answer)
+			})
+		})
+	}
 }

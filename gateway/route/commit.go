@@ -122,9 +122,9 @@ func (inc *incarnation) write() {
 
 // committedLocked is the store's answer: the group's outputs leave, or never will [GATE-1] [COMMIT-4] [COMMIT-5].
 func (inc *incarnation) committedLocked(err error) {
-	s := inc.actor.router.cfg.Stats
+	s, c := inc.actor.router.cfg.Stats, inc.commit
 	switch e := refusal(err); {
-	case err == nil:
+	case err == nil, c.retries > 0 && c.decoded.GetDestroy() && errors.Is(err, store.ErrGone):
 		s.Commits.Inc()
 		inc.acknowledged()
 	case e != nil:
@@ -239,9 +239,14 @@ func (inc *incarnation) refuse(e *wire.Error) {
 	r.cfg.Stats.CommitsRefused.Inc()
 	r.cfg.Logger.Warn("a commit was refused", "actor", inc.id, "generation", inc.generation, "version", inc.version+1, "code", e.Name())
 	inc.push(&wire.CommitResult{Actor: inc.binding.Ref, Version: inc.version + 1, Error: e})
+	unanswered := e
+	if inc.commit != nil && inc.commit.retries > 0 && errors.Is(e, wire.ActorFenced) {
+		unanswered = wire.ActionOutcomeUnknown.New() // an earlier attempt may have been applied [COMMIT-4]
+	}
 	inc.commit = nil
 	if inc.ending != nil {
-		inc.ending.unanswered = e
+		inc.ending.unanswered = unanswered
 	}
-	inc.fence(e)
+	inc.sendFenced()
+	inc.end(ending{unanswered: unanswered, cause: e})
 }

@@ -1,18 +1,21 @@
 // Package store is the durable interface of the gateway: directory, state, KV, schedules, keyed results and leases.
 //
-// It defines what an implementation promises; gateway/store/embedded and, later, gateway/store/redis keep it, and
+// It defines what an implementation promises; gateway/store/embedded and gateway/store/redis keep it, and
 // gateway/store/storetest proves that they do, with one suite. gateway/place and gateway/route call it. Every method is
 // safe for concurrent use. Slices passed in belong to the store until the answer; slices returned belong to the caller.
 //
+// Atomicity. Each method is one atomic step on one actor, one partition or one lease, but for List, Live, KnownTypes and
+// RememberTypes, which look at many things one after another.
+//
 // Errors. The sentinel errors of this package, and only those, are definite: the operation did not and will never take
-// effect. Every other error is unknown: the operation may have taken effect. Repeating the same Commit after an unknown
-// outcome is safe and answers definitely [COMMIT-2]; so is Create, which then finds what it made; after an unknown
-// Acquire the caller acquires again.
+// effect. Every other error is unknown: the operation may have taken effect, or may yet. Each method says what a caller
+// then does. A context that ends makes an unknown outcome, too. Methods that only read have no effect to be in doubt of.
 package store
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
@@ -24,6 +27,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrFenced: another acquisition owns the actor [FENCE-1].
 	ErrFenced = errors.New("fenced: another owner has acquired the actor")
+	// ErrGone is the ErrFenced of an owner whose actor was destroyed, be it by an earlier attempt of the same commit.
+	ErrGone = fmt.Errorf("the actor is gone: %w", ErrFenced)
 	// ErrConflict: this version was applied with other bytes [COMMIT-2].
 	ErrConflict = errors.New("conflict: another commit has this version")
 	// ErrStale: a later version was applied already.
@@ -49,9 +54,10 @@ type Store interface {
 	Owner
 	Alarms
 	Leases
-	// Supports reports whether commits can be acknowledged in the class.
+	// Supports reports whether commits can be acknowledged in the class. What it says does not change while the store is
+	// open: where a class cannot be given for a while, commits of it have an unknown outcome.
 	Supports(Durability) bool
-	// Ready reports why the store cannot serve now; nil: it can.
+	// Ready reports why the store cannot serve now, or not all of its data; nil: it can.
 	Ready(context.Context) error
 	// Close waits for operations under way. Later ones fail with ErrClosed.
 	Close() error
@@ -117,20 +123,25 @@ type Directory interface {
 	Resolve(context.Context, address.Address) (Record, error)
 	// Describe returns the record of an actor by id, or ErrNotFound.
 	Describe(ctx context.Context, id string) (Record, error)
-	// Create makes an actor unless its address is taken; created tells which. One atomic step per address. Acknowledged
-	// in class d. After an unknown outcome the same Create finds the actor that it may have made.
+	// Create makes an actor unless its address is taken; created tells which. Atomic: the record, its key entry and its
+	// place in the listing come together. Acknowledged in its durability class, also where it finds an actor. After an
+	// unknown outcome the same Create finds the actor that it may have made, and says that it was not created.
+	// Definite: ErrInvalid.
 	Create(ctx context.Context, c Create) (r Record, created bool, err error)
 	// List returns at most limit records in (partition, id) order behind the cursor, and the next cursor; an empty one:
-	// the end. Pages may be short or even empty before the end [LIST-1]. A foreign cursor is ErrInvalid.
+	// the end. Pages may be short or even empty before the end [LIST-1]. A foreign cursor is ErrInvalid. Of an actor that is
+	// made or destroyed meanwhile nothing is promised; all others are listed once.
 	List(ctx context.Context, f Filter, cursor string, limit int) ([]Record, string, error)
 	// Destroy removes an actor that nobody is meant to own, with all it holds, whoever owned it: its owner's next
-	// commit or read is ErrFenced. ErrNotFound if it is gone already.
+	// commit or read is ErrGone. Acknowledged in the strongest class the store has for it. Definite: ErrNotFound, if it was
+	// gone before. After an unknown outcome it is repeated; ErrNotFound then means that it is done.
 	Destroy(ctx context.Context, id string) error
 }
 
 // Types remembers which actor types runners have ever announced [LIFE-5].
 type Types interface {
-	// RememberTypes adds names. Adding a known one is nothing. Acknowledged in class Disk.
+	// RememberTypes adds names. Adding a known one is nothing. Acknowledged in class Disk if the store has it. After an
+	// unknown outcome some may have been added; it is repeated.
 	RememberTypes(ctx context.Context, names []string) error
 	// KnownTypes returns all names, sorted.
 	KnownTypes(context.Context) ([]string, error)
@@ -158,13 +169,22 @@ type Owner interface {
 	// Acquire makes the caller the owner: it raises the generation, sets a new nonce and reads all it returns in the
 	// same atomic step [COMMIT-3] [FENCE-2]. Every earlier owner is fenced from then on. With a non-zero
 	// Acquire.Generation it compares first, and fails with ErrFenced if the stored (generation, nonce) are not those.
-	// Acknowledged in its durability class.
+	// Acknowledged in its durability class [RDS-5]. Definite: ErrNotFound, ErrFenced, ErrInvalid. After an unknown outcome
+	// somebody who will never know of it may own the actor: earlier owners are to be taken for fenced, and the caller
+	// acquires again, without comparison or from what Describe says.
 	Acquire(context.Context, Acquire) (Acquired, error)
-	// Release forgets the owner, if (generation, nonce) still are its own; the generation stays. ErrFenced otherwise.
+	// Release forgets the owner, if (generation, nonce) still are its own; the generation stays. ErrFenced otherwise. When it
+	// is lost, the actor names a runner that is gone, as after a crash.
 	Release(ctx context.Context, id string, generation uint64, nonce [16]byte) error
 	// Commit applies a commit in one atomic, fenced step and calls done exactly once, with nil (applied now, or DUPLICATE
 	// [COMMIT-2]), a definite refusal, or an unknown error. done runs on a goroutine of the store: it must not block and
-	// must not call the store's blocking methods. Commit itself never blocks on I/O.
+	// must not call the store's blocking methods. Commit itself never blocks on I/O. One commit of an actor is under way at
+	// a time.
+	//
+	// Definite: ErrFenced, ErrGone, ErrConflict, ErrStale, ErrGap, ErrQuota, ErrTooLarge, ErrInvalid, ErrClosed. After an
+	// unknown outcome the same commit is sent again [COMMIT-1]: nil says that it stands, whichever attempt it was; ErrQuota and
+	// ErrTooLarge that none was applied; the others only that this one was not, except that ErrGone tells a destroying commit
+	// that its work is done [COMMIT-4] [COMMIT-5].
 	Commit(c Commit, done func(error))
 	// Read serves KV reads, fenced. The answer reflects every commit acknowledged before the call.
 	Read(context.Context, Read) (ReadResult, error)
@@ -321,11 +341,13 @@ const (
 // Alarms hands out due schedules.
 type Alarms interface {
 	// ClaimDue claims at most limit due fires of the partition in due order and hides each for visibility; each claim
-	// counts its attempt [ALARM-6]. Due by the store's clock, never early; a claim that ran out comes again.
+	// counts its attempt [ALARM-6]. Due by the store's clock, never early; a claim that ran out comes again, and so do
+	// the fires of a claim whose answer was lost.
 	ClaimDue(ctx context.Context, partition uint16, limit int, visibility time.Duration) ([]Due, error)
 	// ExtendClaim hides a claimed fire for visibility from now. ErrNotFound if it was consumed, canceled or set anew.
 	ExtendClaim(ctx context.Context, d Due, visibility time.Duration) error
-	// NextDue is the earliest time at which ClaimDue of the partition has something; zero: nothing scheduled.
+	// NextDue is the earliest time at which ClaimDue of the partition has something; zero: nothing scheduled. Behind the year
+	// 2255 it may be rounded to a later microsecond.
 	NextDue(ctx context.Context, partition uint16) (time.Time, error)
 }
 
@@ -337,13 +359,16 @@ type Due struct {
 
 // Leases are time-bounded rights of gateways and runners, compared by session [LEASE-5].
 type Leases interface {
-	// Grant makes or renews the lease for ttl from the store's now. ErrHeld while another session's lease lives.
+	// Grant makes or renews the lease for ttl from the store's now. ErrHeld while another session's lease lives. Repeating it
+	// after an unknown outcome renews.
 	Grant(ctx context.Context, l Lease, ttl time.Duration) (until time.Time, err error)
-	// Revoke removes the lease if it is that session's. ErrHeld if it is another's, ErrNotFound if there is none.
+	// Revoke removes the lease if it is that session's. ErrHeld if it is another's, ErrNotFound if there is none, which after
+	// an unknown outcome means that it is done.
 	Revoke(ctx context.Context, id, session string) error
 	// Live returns the leases of a kind that have not run out, by id.
 	Live(ctx context.Context, kind LeaseKind) ([]Lease, error)
-	// Lease returns a lease, run out or not, or ErrNotFound.
+	// Lease returns a lease, run out or not, or ErrNotFound. One that ran out is kept for a week at least, or as long as the
+	// store is open.
 	Lease(ctx context.Context, id string) (Lease, error)
 }
 

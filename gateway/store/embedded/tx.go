@@ -156,7 +156,7 @@ func (t *tx) load(r ref) (a actor, found bool, err error) {
 func (t *tx) owned(id string, generation uint64, nonce [16]byte) (actor, error) {
 	r, ok := parseRef(id)
 	if !ok {
-		return actor{}, store.ErrFenced
+		return actor{}, store.ErrGone
 	}
 	a, found, err := t.load(r)
 	if err != nil {

@@ -86,7 +86,7 @@ func (v view) load(r ref) (a actor, found bool, err error) {
 func (v view) owned(id string, generation uint64, nonce [16]byte) (actor, error) {
 	r, ok := parseRef(id)
 	if !ok {
-		return actor{}, store.ErrFenced
+		return actor{}, store.ErrGone
 	}
 	a, found, err := v.load(r)
 	if err != nil {
@@ -95,9 +95,12 @@ func (v view) owned(id string, generation uint64, nonce [16]byte) (actor, error)
 	return a, fence(&a, found, generation, nonce)
 }
 
-// fence checks who asks [FENCE-1]. An actor that is gone fences like one that was taken over.
+// fence checks who asks [FENCE-1].
 func fence(a *actor, found bool, generation uint64, nonce [16]byte) error {
-	if !found || a.generation == 0 || a.generation != generation || a.nonce != nonce {
+	switch {
+	case !found:
+		return store.ErrGone
+	case a.generation == 0 || a.generation != generation || a.nonce != nonce:
 		return store.ErrFenced
 	}
 	return nil

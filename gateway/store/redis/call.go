@@ -29,6 +29,8 @@ type request struct {
 	// The answer. err is settled, or says why there is none yet.
 	m   rueidis.RedisMessage
 	err error
+	// lost: an attempt without answer may have run the function.
+	lost bool
 }
 
 func newRequest(d store.Durability, fn string, keys, args []string) *request {
@@ -51,6 +53,14 @@ func (r *request) command(b rueidis.Builder) rueidis.Completed {
 func (r *request) answer() {
 	if r.done != nil {
 		r.done(r.m, r.err)
+	}
+}
+
+// doubt marks a refusal that does not tell what became of the attempts before.
+func (r *request) doubt() {
+	var said *refusal
+	if r.lost && errors.As(r.err, &said) {
+		said.late = true
 	}
 }
 
@@ -103,6 +113,7 @@ func unsettled(requests []*request) []*request {
 	for _, r := range requests {
 		switch {
 		case settled(r.err):
+			r.doubt()
 			r.answer()
 		case hopeless(r.err):
 			r.giveUp()
@@ -201,5 +212,6 @@ func (c *client) sendBatch(ctx context.Context, b *batch) {
 		case r.err == nil && unconfirmed != nil:
 			r.err = unconfirmed
 		}
+		r.lost = r.lost || mayHaveRun(r.err)
 	}
 }

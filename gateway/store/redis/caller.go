@@ -14,8 +14,8 @@ import (
 // answered the first time, or with something that is as true.
 type caller interface {
 	// call runs one function; its keys all carry one hash tag. The durability class says how the answer is acknowledged
-	// (DurabilityDefault for reads); supports has answered true for it. An error reply of the library is a *refusal: definite. store.ErrClosed is definite
-	// too; everything else is an unknown outcome.
+	// (DurabilityDefault for reads); supports has answered true for it. An error reply of the library is a *refusal: definite,
+	// unless it is late. store.ErrClosed is definite too; everything else is an unknown outcome.
 	call(ctx context.Context, d store.Durability, fn string, keys, args []string) (rueidis.RedisMessage, error)
 	// send queues a call and calls done once, never blocking. done runs on a goroutine of the caller. args[1] names the
 	// actor: its calls are run in the order in which they were sent, each when the one ahead has its answer.
@@ -29,10 +29,11 @@ type caller interface {
 	close() error
 }
 
-// refusal is an error reply of the library: the function changed nothing.
+// refusal is an error reply of the library: this run of the function changed nothing.
 type refusal struct {
 	code string // the first word, in capitals
 	text string // the rest
+	late bool   // an earlier attempt of the same call may have run: what it changed is not known
 }
 
 func (r *refusal) Error() string { return strings.TrimSpace(r.code + " " + r.text) }

@@ -37,7 +37,7 @@ func (s *Store) checkCommit(c *store.Commit) (keys []string, err error) {
 	}
 	keys, ok := s.keys.of(c.ID)
 	if !ok {
-		return nil, store.ErrFenced
+		return nil, store.ErrGone
 	}
 	return keys, nil
 }

@@ -16,7 +16,7 @@ func (s *Store) Resolve(ctx context.Context, addr address.Address) (store.Record
 		return store.Record{}, fmt.Errorf("%w: %w", store.ErrInvalid, err)
 	}
 	keys := s.keys.partitions[addr.Partition()]
-	return recordOf(s.call(ctx, store.DurabilityDefault, fnResolve, keys, string(addr.AppendKey(nil))))
+	return recordOf(s.ask(ctx, fnResolve, keys, string(addr.AppendKey(nil))))
 }
 
 // Describe looks an id up.
@@ -25,7 +25,7 @@ func (s *Store) Describe(ctx context.Context, id string) (store.Record, error) {
 	if !ok {
 		return store.Record{}, store.ErrNotFound
 	}
-	return recordOf(s.call(ctx, store.DurabilityDefault, fnDescribe, keys, id))
+	return recordOf(s.ask(ctx, fnDescribe, keys, id))
 }
 
 func recordOf(m rueidis.RedisMessage, err error) (store.Record, error) {
@@ -50,7 +50,7 @@ func (s *Store) Create(ctx context.Context, c store.Create) (store.Record, bool,
 	}
 	partition := c.Address.Partition()
 	id := address.NewID(c.Region, partition, s.localTime())
-	m, err := s.call(ctx, d, fnCreate, s.keys.partitions[partition],
+	m, err := s.change(ctx, d, fnCreate, s.keys.partitions[partition],
 		string(c.Address.AppendKey(nil)), id, flag(c.HasInput), string(c.Input))
 	if err != nil {
 		return store.Record{}, false, err
@@ -65,13 +65,17 @@ func (s *Store) Create(ctx context.Context, c store.Create) (store.Record, bool,
 	return record, created, err
 }
 
-// Destroy removes an actor from outside.
+// Destroy removes an actor from outside. Where an attempt without answer may have done so already, an actor that is not there
+// was removed.
 func (s *Store) Destroy(ctx context.Context, id string) error {
 	keys, ok := s.keys.of(id)
 	if !ok {
 		return store.ErrNotFound
 	}
-	_, err := s.call(ctx, s.strongest(), fnDestroy, keys, id)
+	_, err := s.change(ctx, s.strongest(), fnDestroy, keys, id)
+	if gone(err) {
+		return nil
+	}
 	return err
 }
 

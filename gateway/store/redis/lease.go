@@ -18,7 +18,7 @@ func (s *Store) Grant(ctx context.Context, l store.Lease, ttl time.Duration) (un
 	if l.ID == "" || l.Session == "" || l.Kind < store.GatewayLease || l.Kind > store.RunnerLease || ttl <= 0 {
 		return until, fmt.Errorf("lease %q for %v: %w", l.ID, ttl, store.ErrInvalid)
 	}
-	m, err := s.call(ctx, store.DurabilityDefault, fnGrant, s.keys.cluster,
+	m, err := s.change(ctx, store.DurabilityDefault, fnGrant, s.keys.cluster,
 		l.ID, strconv.Itoa(int(l.Kind)), l.Session, string(l.Detail), strconv.FormatInt(ttl.Microseconds(), 10))
 	if err != nil {
 		return until, err
@@ -30,15 +30,18 @@ func (s *Store) Grant(ctx context.Context, l store.Lease, ttl time.Duration) (un
 	return fromMicros(us), nil
 }
 
-// Revoke removes a lease.
+// Revoke removes a lease, likewise.
 func (s *Store) Revoke(ctx context.Context, id, session string) error {
-	_, err := s.call(ctx, store.DurabilityDefault, fnRevoke, s.keys.cluster, id, session)
+	_, err := s.change(ctx, store.DurabilityDefault, fnRevoke, s.keys.cluster, id, session)
+	if gone(err) {
+		return nil
+	}
 	return err
 }
 
 // Live lists the leases of a kind that have not run out.
 func (s *Store) Live(ctx context.Context, kind store.LeaseKind) ([]store.Lease, error) {
-	m, err := s.call(ctx, store.DurabilityDefault, fnLive, s.keys.cluster, strconv.Itoa(int(kind)))
+	m, err := s.ask(ctx, fnLive, s.keys.cluster, strconv.Itoa(int(kind)))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +60,7 @@ func (s *Store) Live(ctx context.Context, kind store.LeaseKind) ([]store.Lease, 
 
 // Lease looks one up.
 func (s *Store) Lease(ctx context.Context, id string) (store.Lease, error) {
-	m, err := s.call(ctx, store.DurabilityDefault, fnLease, s.keys.cluster, id)
+	m, err := s.ask(ctx, fnLease, s.keys.cluster, id)
 	if err != nil {
 		return store.Lease{}, err
 	}

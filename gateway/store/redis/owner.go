@@ -34,7 +34,7 @@ func (s *Store) Acquire(ctx context.Context, q store.Acquire) (store.Acquired, e
 	for _, r := range q.Preload {
 		args = append(args, string(r.From), string(r.Until))
 	}
-	m, err := s.call(ctx, d, fnAcquire, keys, args...)
+	m, err := s.change(ctx, d, fnAcquire, keys, args...)
 	if err != nil {
 		return store.Acquired{}, err
 	}
@@ -81,8 +81,8 @@ func readAcquired(m rueidis.RedisMessage, asked []store.Range) (out store.Acquir
 func (s *Store) Release(ctx context.Context, id string, generation uint64, nonce [16]byte) error {
 	keys, ok := s.keys.of(id)
 	if !ok {
-		return store.ErrFenced
+		return store.ErrGone
 	}
-	_, err := s.call(ctx, store.DurabilityDefault, fnRelease, keys, id, decimal(generation), string(nonce[:]))
+	_, err := s.change(ctx, store.DurabilityDefault, fnRelease, keys, id, decimal(generation), string(nonce[:]))
 	return err
 }

@@ -17,7 +17,7 @@ func (s *Store) Read(ctx context.Context, q store.Read) (store.ReadResult, error
 	}
 	keys, ok := s.keys.of(q.ID)
 	if !ok {
-		return store.ReadResult{}, store.ErrFenced
+		return store.ReadResult{}, store.ErrGone
 	}
 	owner := append(make([]string, 0, 8+len(q.Keys)), q.ID, decimal(q.Generation), string(q.Nonce[:]))
 	if q.Range != nil {
@@ -27,7 +27,7 @@ func (s *Store) Read(ctx context.Context, q store.Read) (store.ReadResult, error
 }
 
 func (s *Store) readRange(ctx context.Context, q *store.Read, keys, owner []string) (out store.ReadResult, err error) {
-	m, err := s.call(ctx, store.DurabilityDefault, fnReadRange, keys, append(owner,
+	m, err := s.ask(ctx, fnReadRange, keys, append(owner,
 		string(q.Range.From), string(q.Range.Until), flag(q.Reverse), strconv.Itoa(q.Limit), strconv.Itoa(q.MaxBytes))...)
 	if err != nil {
 		return out, err
@@ -47,7 +47,7 @@ func (s *Store) readKeys(ctx context.Context, q *store.Read, keys, owner []strin
 	for _, key := range q.Keys {
 		args = append(args, string(key))
 	}
-	m, err := s.call(ctx, store.DurabilityDefault, fnReadKeys, keys, args...)
+	m, err := s.ask(ctx, fnReadKeys, keys, args...)
 	if err != nil {
 		return out, err
 	}
@@ -79,9 +79,9 @@ func (s *Store) Result(ctx context.Context, id string, generation uint64, nonce 
 ) {
 	keys, ok := s.keys.of(id)
 	if !ok {
-		return out, store.ErrFenced
+		return out, store.ErrGone
 	}
-	m, err := s.call(ctx, store.DurabilityDefault, fnResult, keys,
+	m, err := s.ask(ctx, fnResult, keys,
 		id, decimal(generation), string(nonce[:]), s.resultTTL(), string(key))
 	if err != nil || m.IsNil() {
 		return out, err

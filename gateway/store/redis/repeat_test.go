@@ -80,7 +80,7 @@ func TestRepetitionsAreWritten(t *testing.T) {
 			return err
 		},
 		"acquire": func() error {
-			_, err := s.call(t.Context(), store.Fast, fnAcquire, keys, o.record.ID, "", "", nonce, "runner-1", "0")
+			_, err := s.change(t.Context(), store.Fast, fnAcquire, keys, o.record.ID, "", "", nonce, "runner-1", "0")
 			return err
 		},
 		"release": func() error {

@@ -71,6 +71,19 @@ var passing = []string{
 	"ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "TRYAGAIN", "Function not found",
 }
 
+// mayHaveRun tells whether an attempt that is not settled may have run the function.
+func mayHaveRun(err error) bool {
+	if settled(err) {
+		return false
+	}
+	reply, ok := rueidis.IsRedisErr(err)
+	return !ok || !didNotRun(reply)
+}
+
+func didNotRun(reply *rueidis.RedisError) bool {
+	return slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(reply.Error(), p) })
+}
+
 // hopeless tells whether there is no use in another attempt now: the server is known to be away, or has said something
 // that it will say again.
 func hopeless(err error) bool {
@@ -79,7 +92,7 @@ func hopeless(err error) bool {
 		return true
 	}
 	reply, ok := rueidis.IsRedisErr(err)
-	return ok && !slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(reply.Error(), p) })
+	return ok && !didNotRun(reply)
 }
 
 // pause waits before another attempt: until something new is known of the servers, at least for a moment that grows and

@@ -42,7 +42,7 @@ func (s *Store) ClaimDue(ctx context.Context, partition uint16, limit int, visib
 	if partition >= address.Partitions || limit < 1 || visibility <= 0 {
 		return nil, fmt.Errorf("claim %d fires of partition %d for %v: %w", limit, partition, visibility, store.ErrInvalid)
 	}
-	m, err := s.call(ctx, store.DurabilityDefault, fnClaim, s.keys.partitions[partition],
+	m, err := s.change(ctx, store.DurabilityDefault, fnClaim, s.keys.partitions[partition],
 		strconv.Itoa(limit), ceilDuration(visibility))
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *Store) ExtendClaim(ctx context.Context, d store.Due, visibility time.Du
 	if !ok {
 		return store.ErrNotFound
 	}
-	_, err := s.call(ctx, store.DurabilityDefault, fnExtend, keys, d.ActorID, d.Schedule.ID,
+	_, err := s.change(ctx, store.DurabilityDefault, fnExtend, keys, d.ActorID, d.Schedule.ID,
 		decimal(d.Schedule.Fire), decimal(toMicros(d.Schedule.DueAt)), ceilDuration(visibility))
 	return err
 }
@@ -80,7 +80,7 @@ func (s *Store) NextDue(ctx context.Context, partition uint16) (next time.Time, 
 	if partition >= address.Partitions {
 		return next, fmt.Errorf("partition %d: %w", partition, store.ErrInvalid)
 	}
-	m, err := s.call(ctx, store.DurabilityDefault, fnNextDue, s.keys.partitions[partition])
+	m, err := s.ask(ctx, fnNextDue, s.keys.partitions[partition])
 	if err != nil {
 		return next, err
 	}

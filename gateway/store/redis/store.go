@@ -81,12 +81,18 @@ func (s *Store) strongest() store.Durability {
 	return store.DurabilityDefault
 }
 
-// call runs a function and makes its refusal an error of package store.
-func (s *Store) call(ctx context.Context, d store.Durability, fn string, keys []string, args ...string) (
+// change runs a function that writes, and makes its refusal an error of package store.
+func (s *Store) change(ctx context.Context, d store.Durability, fn string, keys []string, args ...string) (
 	rueidis.RedisMessage, error,
 ) {
 	m, err := s.caller.call(ctx, d, fn, keys, append([]string{s.clock()}, args...))
 	return m, known(err)
+}
+
+// ask runs a function that only reads: what became of lost attempts does not matter.
+func (s *Store) ask(ctx context.Context, fn string, keys []string, args ...string) (rueidis.RedisMessage, error) {
+	m, err := s.caller.call(ctx, store.DurabilityDefault, fn, keys, append([]string{s.clock()}, args...))
+	return m, translated(err)
 }
 
 // refusals are the codes of the library.
@@ -94,6 +100,7 @@ var refusals = map[string]error{
 	"CONFLICT": store.ErrConflict,
 	"FENCED":   store.ErrFenced,
 	"GAP":      store.ErrGap,
+	"GONE":     store.ErrGone,
 	"HELD":     store.ErrHeld,
 	"NOTFOUND": store.ErrNotFound,
 	"QUOTA":    store.ErrQuota,
@@ -101,8 +108,23 @@ var refusals = map[string]error{
 	"TOOLARGE": store.ErrTooLarge,
 }
 
-// known translates a refusal; every other error stays an unknown outcome.
+// known translates a refusal that is definite; every other error stays an unknown outcome. A late one is definite only if it
+// comes behind the comparison of versions: had an earlier attempt been applied, that would have told [COMMIT-4].
 func known(err error) error {
+	var r *refusal
+	if errors.As(err, &r) && r.late && r.code != "QUOTA" && r.code != "TOOLARGE" {
+		return fmt.Errorf("%w: an attempt whose answer was lost was followed by %w", ErrUnavailable, err)
+	}
+	return translated(err)
+}
+
+// gone tells whether what was to be removed is not there, since an earlier attempt has removed it or somebody else.
+func gone(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.late && r.code == "NOTFOUND"
+}
+
+func translated(err error) error {
 	var r *refusal
 	if !errors.As(err, &r) {
 		return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
 
 // RememberTypes adds actor types to those ever announced.
@@ -21,13 +19,13 @@ func (s *Store) RememberTypes(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	_, err = s.call(ctx, s.strongest(), fnRememberTypes, s.keys.cluster, names...)
+	_, err = s.change(ctx, s.strongest(), fnRememberTypes, s.keys.cluster, names...)
 	return err
 }
 
 // KnownTypes lists them, sorted.
 func (s *Store) KnownTypes(ctx context.Context) ([]string, error) {
-	m, err := s.call(ctx, store.DurabilityDefault, fnKnownTypes, s.keys.cluster)
+	m, err := s.ask(ctx, fnKnownTypes, s.keys.cluster)
 	if err != nil {
 		return nil, err
 	}

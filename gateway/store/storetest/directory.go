@@ -149,12 +149,12 @@ func testNotFound(h *harness) {
 		h.is(h.s.Destroy(h.ctx, id), store.ErrNotFound)
 		_, err = h.s.Acquire(h.ctx, store.Acquire{ID: id})
 		h.is(err, store.ErrNotFound)
-		h.is(h.s.Release(h.ctx, id, 1, [16]byte{}), store.ErrFenced)
-		h.is(commitAndWait(h.s, store.Commit{ID: id, Version: 1}), store.ErrFenced)
+		h.is(h.s.Release(h.ctx, id, 1, [16]byte{}), store.ErrGone)
+		h.is(commitAndWait(h.s, store.Commit{ID: id, Version: 1}), store.ErrGone)
 		_, err = h.s.Read(h.ctx, store.Read{ID: id})
-		h.is(err, store.ErrFenced)
+		h.is(err, store.ErrGone)
 		_, err = h.s.Result(h.ctx, id, 0, [16]byte{}, []byte("k"))
-		h.is(err, store.ErrFenced)
+		h.is(err, store.ErrGone)
 	}
 }
 

@@ -64,7 +64,7 @@ type machine struct {
 }
 
 var sentinels = []error{
-	store.ErrNotFound, store.ErrFenced, store.ErrConflict, store.ErrStale, store.ErrGap, store.ErrQuota,
+	store.ErrNotFound, store.ErrGone, store.ErrFenced, store.ErrConflict, store.ErrStale, store.ErrGap, store.ErrQuota,
 	store.ErrTooLarge, store.ErrInvalid, store.ErrHeld, store.ErrClosed,
 }
 

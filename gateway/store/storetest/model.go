@@ -23,8 +23,7 @@ import (
 //   - A commit is checked for shape, fence, version, sizes, quota, in this order. State and KV sizes and the number of
 //     schedules are ErrTooLarge. A commit that does not grow what the actor holds passes a limit lowered below it.
 //   - A commit of version 0, of class Volatile, or with an empty KV key, connection or schedule id is ErrInvalid.
-//   - On an actor that is gone, owners get ErrFenced; so a destroying commit that is repeated is ErrFenced, and
-//     Describe tells that the actor is gone.
+//   - A destroying commit that is repeated is ErrGone.
 //   - Parts of a commit apply in the order of its fields; connections are added, then removed.
 //   - Times are whole microseconds; due times are rounded up. Due order is by the time since which a fire can be
 //     claimed (due, or the end of the last claim), then by actor id and schedule id.
@@ -283,7 +282,10 @@ func within(r store.Range, key string) bool {
 
 func (m *Model) owned(id string, generation uint64, nonce [16]byte) (*modelActor, error) {
 	a := m.actors[id]
-	if a == nil || a.record.Generation == 0 || a.record.Generation != generation || a.record.Nonce != nonce {
+	if a == nil {
+		return nil, store.ErrGone
+	}
+	if a.record.Generation == 0 || a.record.Generation != generation || a.record.Nonce != nonce {
 		return nil, store.ErrFenced
 	}
 	return a, nil

@@ -27,11 +27,15 @@ local function whole(n) return string.format('%.0f', n) end
 
 local function refuse(code, text) return redis.error_reply(code .. ' ' .. text) end
 
-local function fenced() return refuse('FENCED', 'generation and nonce are not those of its owner') end
-
 local function not_found() return refuse('NOTFOUND', 'nothing has that name') end
 
 local function record_key(base, id) return base .. 'a:' .. id end
+
+-- fenced refuses one who is not the owner, or no longer.
+local function fenced(base, id)
+  if redis.call('EXISTS', record_key(base, id)) == 0 then return refuse('GONE', 'nothing has that name') end
+  return refuse('FENCED', 'generation and nonce are not those of its owner')
+end
 
 -- owned says whether (generation, nonce) are the owner's [FENCE-1]. An actor that is gone, or was never acquired, has
 -- none.

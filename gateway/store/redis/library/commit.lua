@@ -51,7 +51,7 @@ local function commit(keys, args)
   local base, id = keys[1], args[2]
   local record = record_key(base, id)
   local r = redis.call('HMGET', record, 'g', 'n', 'v', 'c', 'l', 'k', 'i')
-  if r[1] ~= args[3] or r[2] ~= args[4] then return fenced() end -- [FENCE-1]
+  if r[1] ~= args[3] or r[2] ~= args[4] then return fenced(keys[1], args[2]) end -- [FENCE-1]
   local version, current = tonumber(args[5]), tonumber(r[3] or '0')
   if version ~= current + 1 then return outcome(record, version, args[6], current, r[4]) end
   if args[7] == 'D' then

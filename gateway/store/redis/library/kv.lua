@@ -30,7 +30,7 @@ end
 
 -- read_range: id, generation, nonce; from, until, reverse, limit, most bytes.
 local function read_range(keys, args)
-  if not owned(keys[1], args[2], args[3], args[4]) then return fenced() end
+  if not owned(keys[1], args[2], args[3], args[4]) then return fenced(keys[1], args[2]) end
   local limit, most = tonumber(args[8]), tonumber(args[9])
   local entries, more = collect(keys[1], args[2], args[5], args[6], args[7] == '1', limit, most)
   return {more and 1 or 0, entries}
@@ -38,7 +38,7 @@ end
 
 -- read_keys: id, generation, nonce; most bytes or 0, key...
 local function read_keys(keys, args)
-  if not owned(keys[1], args[2], args[3], args[4]) then return fenced() end
+  if not owned(keys[1], args[2], args[3], args[4]) then return fenced(keys[1], args[2]) end
   local most, size, values = tonumber(args[5]), 0, {}
   for i = 6, #args do
     local value = redis.call('HGET', keys[1] .. 'k:' .. args[2], args[i])

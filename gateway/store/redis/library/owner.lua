@@ -32,7 +32,7 @@ local function acquire(keys, args)
   if r[3] == nonce then
     redis.call('HSET', record, 'n', nonce) -- [RDS-4]
   else
-    if args[3] ~= '' and (r[2] ~= args[3] or r[3] ~= args[4]) then return fenced() end
+    if args[3] ~= '' and (r[2] ~= args[3] or r[3] ~= args[4]) then return fenced(keys[1], args[2]) end
     local generation = math.max(tonumber(r[2] or '0') + 1, clock(args)) -- [FENCE-2]
     if generation >= 2 ^ 53 then return redis.error_reply('ERR the clock is centuries ahead: no generation is left') end
     previous = r[4] and r[4] ~= '' and '1' or '0'
@@ -46,7 +46,7 @@ end
 
 -- release: id, generation, nonce. The generation stays.
 local function release(keys, args)
-  if not owned(keys[1], args[2], args[3], args[4]) then return fenced() end
+  if not owned(keys[1], args[2], args[3], args[4]) then return fenced(keys[1], args[2]) end
   redis.call('HSET', record_key(keys[1], args[2]), 'r', '')
   return 'OK'
 end

@@ -8,7 +8,7 @@ local function expired(kept, now, ttl) return now >= tonumber(kept:match('^.(%d+
 
 -- result: id, generation, nonce; time to live, key. Answers the text, or nil.
 local function result(keys, args)
-  if not owned(keys[1], args[2], args[3], args[4]) then return fenced() end
+  if not owned(keys[1], args[2], args[3], args[4]) then return fenced(keys[1], args[2]) end
   local kept = redis.call('HGET', keys[1] .. 'r:' .. args[2], args[6])
   return kept and not expired(kept, clock(args), tonumber(args[5])) and kept
 end
