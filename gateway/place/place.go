@@ -32,6 +32,7 @@ type Store interface {
 	Grant(context.Context, store.Lease, time.Duration) (time.Time, error)
 	Revoke(ctx context.Context, id, session string) error
 	Lease(ctx context.Context, id string) (store.Lease, error)
+	Interrupted() time.Time
 	RememberTypes(context.Context, []string) error
 	KnownTypes(context.Context) ([]string, error)
 }
@@ -305,19 +306,31 @@ func (p *Placer) Owned(rec store.Record) bool {
 	return strings.HasPrefix(rec.Runner, p.cfg.Gateway+"/")
 }
 
+// ownedElsewhere keeps actors with the runners of other gateways that may be alive [PLACE-9] [PLACE-10].
 func (p *Placer) ownedElsewhere(ctx context.Context, rec store.Record) *wire.Error {
 	if rec.Runner == "" || p.Owned(rec) {
 		return nil
 	}
 	lease, err := p.cfg.Store.Lease(ctx, rec.Runner)
-	switch {
-	case isNotFound(err):
-		return nil
-	case err != nil:
+	if err != nil && !isNotFound(err) {
 		return p.storeError("read the owner's lease", err)
-	case time.Now().Before(lease.Until):
-		return wire.ActorElsewhere.Newf("The actor is hosted through another gateway until %s at least.",
-			lease.Until.UTC().Format(time.RFC3339))
 	}
-	return nil
+	until := lease.Until
+	if back := p.cfg.Store.Interrupted(); !back.IsZero() {
+		until = later(until, back.Add(p.cfg.Lease+leaseMargin))
+	}
+	left := time.Until(until)
+	if left <= 0 {
+		return nil
+	}
+	e := wire.ActorElsewhere.Newf("The actor is hosted through another gateway until %s at least.", until.UTC().Format(time.RFC3339))
+	e.RetryAfterMs = uint32(left.Milliseconds()) + 1
+	return e
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

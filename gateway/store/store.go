@@ -59,6 +59,10 @@ type Store interface {
 	Supports(Durability) bool
 	// Ready reports why the store cannot serve now, or not all of its data; nil: it can.
 	Ready(context.Context) error
+	// Interrupted is when the store last came back after it had been away, or was first reached on a server that took the
+	// place of another; zero: never since it was opened. What was acknowledged shortly before may be missing, so that of
+	// leases only what they say from then on counts [PLACE-10].
+	Interrupted() time.Time
 	// Close waits for operations under way. Later ones fail with ErrClosed.
 	Close() error
 }

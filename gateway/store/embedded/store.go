@@ -135,6 +135,9 @@ func (s *Store) Ready(context.Context) error {
 	return s.failed()
 }
 
+// Interrupted is never: a store that failed serves nothing until it is opened again.
+func (s *Store) Interrupted() time.Time { return time.Time{} }
+
 // Close applies what was queued, waits for reads under way, and closes the files. Later operations fail with ErrClosed.
 func (s *Store) Close() error {
 	if !s.writer.stop() {

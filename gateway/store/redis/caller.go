@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -25,6 +26,8 @@ type caller interface {
 	supports(d store.Durability) bool
 	// ready says why calls would fail now; nil: they would not.
 	ready(ctx context.Context) error
+	// interrupted is when a master was last reached that had been away or is a new one; zero: never.
+	interrupted() time.Time
 	// close answers what was begun and closes the connections. Only the first answers nil, later ones store.ErrClosed.
 	close() error
 }

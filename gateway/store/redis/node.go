@@ -22,7 +22,8 @@ type node struct {
 // answered only if there has been none since [RDS-9].
 type health struct {
 	dials   uint64
-	err     error // why the node is given nothing; nil: it serves
+	history string // names the line of writes that the server's data comes from; another process or master has another
+	err     error  // why the node is given nothing; nil: it serves
 	classes classes
 }
 

@@ -20,6 +20,9 @@ func TestOutageFailsFastAndEnds(t *testing.T) {
 	s := redistest.Standalone(t, redistest.Options{AppendOnly: true})
 	c := mustDial(t, Config{URL: s.URL()})
 	c.persist(s, store.Fast, 1, 1)
+	if at := c.interrupted(); !at.IsZero() {
+		t.Errorf("interrupted at %v before anything happened", at)
+	}
 	s.Nodes[0].Kill()
 	if err := c.bump(store.Fast, 1, 2); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("commit: %v", err)
@@ -38,6 +41,9 @@ func TestOutageFailsFastAndEnds(t *testing.T) {
 	}
 	s.Nodes[0].Restart()
 	c.persist(s, store.Fast, 1, 2)
+	if c.interrupted().IsZero() {
+		t.Error("the interruption is not told") // [PLACE-10]
+	}
 	s.Await("ready", func() error { return c.ready(t.Context()) })
 	if got := c.value(t, 1); got != "2" {
 		t.Errorf("value %q", got)
@@ -114,8 +120,15 @@ func TestSentinelMasterIsKilled(t *testing.T) {
 	if got := c.value(t, 1); got != "1" {
 		t.Errorf("class replicated lost its commit: %q", got)
 	}
+	before := c.interrupted()
 	s.Failover()
 	c.persist(s, store.Fast, 3, 1)
+	s.Await("the fail-over to be told", func() error { // [PLACE-10]
+		if !c.interrupted().After(before) {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
 // The positive control: with the replica cut off, fast acknowledges what the fail-over loses, and replicated does not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -112,6 +113,8 @@ func (c *plainCaller) sendAll(all ...queued) {
 	c.queue = append(c.queue, all...)
 	c.arrived.Signal()
 }
+
+func (c *plainCaller) interrupted() time.Time { return time.Time{} }
 
 func (c *plainCaller) supports(d store.Durability) bool { return d <= store.Disk }
 

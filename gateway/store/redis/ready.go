@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
@@ -32,6 +33,13 @@ func (c *client) ready(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (c *client) interrupted() time.Time {
+	if back := c.surveyor.back.Load(); back != nil {
+		return *back
+	}
+	return time.Time{}
 }
 
 func downOf(n *node, h *health) error {

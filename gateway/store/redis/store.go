@@ -59,6 +59,9 @@ func (s *Store) Supports(d store.Durability) bool {
 // Ready answers nil while the servers answer.
 func (s *Store) Ready(ctx context.Context) error { return s.caller.ready(ctx) }
 
+// Interrupted is when a master was last reached that had been away or is a new one.
+func (s *Store) Interrupted() time.Time { return s.caller.interrupted() }
+
 // Close waits for what was begun and closes the connections. Later operations fail with ErrClosed.
 func (s *Store) Close() error { return s.caller.close() }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type surveyor struct {
 	log      func(n *node, err error)                      // a node is down, or up again
 
 	topology atomicTopology
+	back     atomic.Pointer[time.Time] // when a master was last reached that had been away or is a new one; nil: never
 	surveyed broadcast
 	kicks    chan struct{}
 
@@ -48,6 +50,7 @@ type surveyor struct {
 	nodes     map[string]*node
 	sentinels map[string]*node
 	clustered bool
+	opened    bool // what is found from now on may be a change
 }
 
 func newSurveyor(e *endpoint, replicas int) *surveyor {
@@ -69,6 +72,7 @@ func (s *surveyor) kick() {
 
 // run surveys until ctx ends.
 func (s *surveyor) run(ctx context.Context) {
+	s.opened = true
 	for {
 		well := s.survey(ctx) == nil
 		s.surveyed.announce()
@@ -132,6 +136,7 @@ func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 			h.err = f.acceptable()
 		}
 		if h.err == nil {
+			h.history = f.info["run_id"] + f.info["master_replid"]
 			h.classes = f.judge(s.replicas)
 			h.err = s.inspect(ctx, n, t)
 		}
@@ -142,6 +147,10 @@ func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 	if parent.Err() != nil {
 		return parent.Err() // The store is being closed; that says nothing about the server.
 	}
+	if h.err == nil && s.opened && !h.follows(n.health.Load()) {
+		now := time.Now()
+		s.back.Store(&now) // before anybody uses the node again
+	}
 	before := n.health.Swap(h)
 	if (before == nil || before.err == nil) != (h.err == nil) {
 		s.log(n, h.err)
@@ -150,6 +159,11 @@ func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 		return &downError{n.addr, h.err}
 	}
 	return nil
+}
+
+// follows tells whether the server has served without a break since a check before.
+func (h *health) follows(before *health) bool {
+	return before != nil && before.err == nil && before.history == h.history
 }
 
 func (s *surveyor) node(addr string) *node {

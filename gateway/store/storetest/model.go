@@ -98,6 +98,9 @@ func (m *Model) enter(ctx context.Context) error {
 // Supports every class but Replicated.
 func (m *Model) Supports(d store.Durability) bool { return d <= store.Disk }
 
+// Interrupted is never.
+func (m *Model) Interrupted() time.Time { return time.Time{} }
+
 // Ready answers nil until the model is closed.
 func (m *Model) Ready(context.Context) error {
 	m.mu.Lock()
