@@ -64,7 +64,7 @@ func (o *owner) Close() error {
 }
 
 func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (store.Store, error) {
-	var required []store.Durability
+	required := []store.Durability{store.Fast} // the weakest that a store has for its default [CLASS-1]
 	for _, class := range cfg.Durability {
 		required = append(required, classes[class])
 	}
@@ -80,9 +80,9 @@ func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (sto
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for i, class := range required {
-		if !opened.Supports(class) {
-			return nil, errors.Join(fmt.Errorf("the store cannot give durability %s", cfg.Durability[i]), opened.Close())
+	for _, class := range cfg.Durability {
+		if !opened.Supports(classes[class]) {
+			return nil, errors.Join(fmt.Errorf("the store cannot give durability %s", class), opened.Close())
 		}
 	}
 	return opened, nil
