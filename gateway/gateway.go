@@ -49,6 +49,9 @@ type Config struct {
 	// Limits; zero: wire.DefaultLimits.
 	Limits   wire.Limits
 	Timeouts route.Timeouts
+	// StrictReads has the store confirm the owner before anything that an actor says leaves, also where it changed nothing
+	// [READ-2]. Default: leases are trusted.
+	StrictReads bool
 	// SleepAfter is what runners are told for types that name no idle time; default 30 s [SLEEP-1].
 	SleepAfter time.Duration
 	// ClientPing and RunnerPing are the heartbeats; defaults 15 s and 3 s.
@@ -116,7 +119,7 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	g.budget = budget.New(cfg.Limits.MaxMemory)
 	g.router = route.New(route.Config{
 		Store: cfg.Store, Placer: g.placer, Region: cfg.Region, Limits: cfg.Limits, Timeouts: cfg.Timeouts,
-		Stats: counters, Logger: cfg.Logger, Budget: g.budget,
+		Stats: counters, Logger: cfg.Logger, Budget: g.budget, StrictReads: cfg.StrictReads,
 	})
 	g.placer.SetAdopter(g.router)
 	links := new(link.Links)

@@ -45,6 +45,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (serve
 		Version:        version.Version(),
 		RequireRunner:  cfg.RequireRunner,
 		ResumeWait:     cfg.ResumeWait,
+		StrictReads:    cfg.StrictReads,
 	})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())

@@ -29,6 +29,9 @@ type Config struct {
 	Durability []string
 	// AcceptDataLoss opens a Redis that was emptied or exchanged since the gateway last used it. No.
 	AcceptDataLoss bool
+	// StrictReads has a Redis confirm the owner of an actor before anything that it says leaves the gateway, also where it has
+	// changed nothing; otherwise leases are trusted [READ-2]. No.
+	StrictReads bool
 	// Data is the directory of the embedded store, and of what is remembered of a Redis. stagedoor-data.
 	Data string
 	// Region begins the id of every actor that is created here: 1 to 32 of a-z, 0-9 and inner hyphens. local.

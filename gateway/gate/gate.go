@@ -36,7 +36,8 @@ type Gate[T any] struct {
 	outputs int // bytes of the group's outputs
 }
 
-func (g *Gate[T]) frames() int { return len(g.group) + len(g.behind) }
+// Frames is how many are held.
+func (g *Gate[T]) Frames() int { return len(g.group) + len(g.behind) }
 
 // Open begins a flush group of a commit with that many outputs [GATE-2].
 func (g *Gate[T]) Open(outputs, size int, l Limits) error {
@@ -62,7 +63,7 @@ func (g *Gate[T]) Complete() bool { return g.open && g.missing == 0 }
 // Hold keeps a frame until Release: an output in the group while that lacks some, anything else behind it.
 func (g *Gate[T]) Hold(frame T, size int, output bool, l Limits) error {
 	g.bytes += size
-	if g.bytes > l.HeldBytes || g.frames() >= l.HeldBytes/minFrame {
+	if g.bytes > l.HeldBytes || g.Frames() >= l.HeldBytes/minFrame {
 		return ErrHeldBytes
 	}
 	if output && g.missing > 0 {

@@ -145,6 +145,13 @@ func (inc *incarnation) acknowledged() {
 	inc.record(c.decoded)
 	inc.push(&wire.CommitResult{Actor: inc.binding.Ref, Version: c.version})
 	group, behind := inc.gate.Release()
+	if inc.actor.router.cfg.StrictReads {
+		if inc.ending == nil {
+			inc.releaseStrictly(c, group, behind)
+			return
+		}
+		behind = nil // nobody is left to check them for
+	}
 	defer inc.emptied()
 	if c.spoken {
 		group = nil

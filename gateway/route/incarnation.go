@@ -36,6 +36,7 @@ type incarnation struct {
 	held        uint64  // cost of the events in the gate [LINK-18]
 	weight      int     // of all that the gate holds, the commit included [LIMIT-4]
 	commit      *commit // unanswered
+	checking    bool    // the gate waits for a check of the owner, not for a commit [READ-2]
 	repeat      *repeat // of an adopted actor [LEASE-4]
 	calls       calls
 	opens       map[uint64]*Connection
@@ -89,36 +90,56 @@ func (inc *incarnation) cancel(call uint64, reason runnerv1alpha1.CancelReason) 
 	inc.send(&runnerv1alpha1.CancelCall{Actor: inc.binding.Ref, Id: call, Reason: reason})
 }
 
-// Receive implements link.Actor: frames take effect at once, or wait behind the open commit [GATE-1].
+// Receive implements link.Actor.
 func (inc *incarnation) Receive(msg any) (kept bool) {
 	inc.actor.mu.Lock()
 	defer inc.actor.mu.Unlock()
 	if inc.actor.inc != inc || inc.ending != nil {
 		return false
 	}
-	if m, ok := msg.(*wire.Commit); ok {
+	return inc.take(msg, fresh)
+}
+
+// take lets a frame take effect at once, or keeps it behind the open commit [GATE-1] or check [READ-2].
+func (inc *incarnation) take(msg any, state frameState) (kept bool) {
+	if inc.gate.Passes() && state != checked && inc.actor.router.cfg.StrictReads && isOutput(msg) {
+		inc.startCheck()
+	}
+	m, ok := msg.(*wire.Commit)
+	switch {
+	case ok && !inc.checking:
+		inc.lift(msg, state)
 		inc.openCommit(m)
 		return false
-	}
-	if inc.gate.Passes() {
+	case inc.gate.Passes():
+		inc.lift(msg, state)
 		inc.effect(msg)
 		return false
+	case state == fresh:
+		msg = keep(msg)
 	}
-	frame, size := keep(msg)
-	output := isOutput(frame)
-	if err := inc.gate.Hold(frame, size, output, inc.gateLimits()); err != nil {
+	size, output := sizeOf(msg), isOutput(msg)
+	if err := inc.gate.Hold(msg, size, output, inc.gateLimits()); err != nil {
 		inc.tooMuch(err)
 		return false
 	}
-	inc.weigh(size)
-	if m, ok := frame.(*wire.Emit); ok {
-		inc.held += m.Cost()
-		kept = true
+	if state == fresh {
+		kept = inc.count(msg, size)
 	}
-	if output && inc.gate.Complete() && !inc.atStore() {
+	if output && inc.gate.Complete() && inc.commit != nil && !inc.commit.atStore {
 		inc.submit()
 	}
 	return kept
+}
+
+// count notes what a frame in the gate holds; kept is an event's credit.
+func (inc *incarnation) count(msg any, size int) (kept bool) {
+	inc.weigh(size)
+	m, ok := msg.(*wire.Emit)
+	if ok {
+		inc.held += m.Cost()
+	}
+	return ok
 }
 
 // Malformed implements link.Actor.
@@ -160,8 +181,8 @@ func isOutput(msg any) bool {
 	return false
 }
 
-// keep copies what is only valid during Receive, and tells how much it holds.
-func keep(msg any) (kept any, size int) {
+// keep copies what is only valid during Receive.
+func keep(msg any) any {
 	switch m := msg.(type) {
 	case *wire.CallResult:
 		c := *m
@@ -171,14 +192,27 @@ func keep(msg any) (kept any, size int) {
 			e.Metadata = bytes.Clone(e.Metadata)
 			c.Error = &e
 		}
-		return &c, m.Size()
+		return &c
 	case *wire.Emit:
 		c := *m
 		c.Event, c.Args = bytes.Clone(m.Event), bytes.Clone(m.Args)
 		c.To, c.Except = slices.Clone(m.To), slices.Clone(m.Except)
-		return &c, m.Size()
-	case proto.Message:
-		return m, proto.Size(m)
+		return &c
+	case *wire.Commit:
+		c := *m
+		c.Changes = bytes.Clone(m.Changes)
+		return &c
 	}
-	return msg, 0
+	return msg
+}
+
+// sizeOf is how much a frame holds.
+func sizeOf(msg any) int {
+	switch m := msg.(type) {
+	case wire.Message:
+		return m.Size()
+	case proto.Message:
+		return proto.Size(m)
+	}
+	return 0
 }

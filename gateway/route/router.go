@@ -64,6 +64,8 @@ type Config struct {
 	Stats    *stats.Stats
 	Logger   *slog.Logger
 	Budget   *budget.Budget // may be nil [LIMIT-4]
+	// StrictReads lets nothing leave before the store has confirmed the owner since it came [READ-2].
+	StrictReads bool
 }
 
 // Router finds the entry of an actor.

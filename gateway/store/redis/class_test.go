@@ -2,10 +2,14 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/redis/rueidis"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	"github.com/stagedoor-dev/stagedoor/gateway/store/redistest"
 )
@@ -123,6 +127,69 @@ func TestTooFewReplicasIsUnknown(t *testing.T) {
 	})
 	s.JoinReplica(replica)
 	s.Await("the class to be back", func() error { return c.bump(store.Replicated, 1, 3) })
+}
+
+// [RDS-5]: who takes an actor over is acknowledged in its class, like what it writes.
+func TestAnAcquisitionIsAcknowledgedInItsClass(t *testing.T) {
+	servers := redistest.Replicated(t, redistest.Options{AppendOnly: true}, 1)
+	s, err := Open(t.Context(), Config{URL: "redis://" + servers.Nodes[0].Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, _, err := s.Create(t.Context(), store.Create{
+		Address: address.Address{Namespace: "default", Type: "room"}, Region: "local", Durability: store.Replicated,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acquire := func(d store.Durability) error {
+		_, err := s.Acquire(t.Context(), store.Acquire{ID: r.ID, Runner: "r", Durability: d})
+		return err
+	}
+	servers.Nodes[1].Pause()
+	if err := acquire(store.Replicated); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("acquired without a replica: %v", err)
+	}
+	if err := acquire(store.Fast); err != nil {
+		t.Errorf("class fast: %v", err)
+	}
+	servers.Nodes[1].Continue()
+	servers.Await("the replica to acknowledge", func() error { return acquire(store.Replicated) })
+}
+
+// [RDS-7]: many commits share a WAIT.
+func TestOneWaitAnswersForMany(t *testing.T) {
+	servers := redistest.Replicated(t, redistest.Options{AppendOnly: true}, 1)
+	master := servers.Nodes[0]
+	c := mustDial(t, Config{URL: "redis://" + master.Addr})
+	waits := func() (n int) {
+		t.Helper()
+		stats, err := master.Info("commandstats")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := stats["cmdstat_wait"]; told != "" {
+			if _, err := fmt.Sscanf(told, "calls=%d,", &n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	const commits = 1024
+	answers := make(chan error, commits)
+	for i := range commits {
+		c.send(store.Replicated, "sdtest_bump", counterKeys(i), []string{"", fmt.Sprint(i), "1"},
+			func(_ rueidis.RedisMessage, err error) { answers <- err })
+	}
+	for range commits {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := waits(); n < 1 || n > commits/10 {
+		t.Errorf("%d WAITs for %d commits", n, commits)
+	}
 }
 
 // WAITAOF needs a server of 7.2, which judges by what such a server says of itself.
