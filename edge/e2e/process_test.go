@@ -26,14 +26,21 @@ import (
 	runner "github.com/stagedoor-dev/stagedoor/runner-go"
 )
 
-// helperEnv makes the test binary a runner of the examples instead of a test.
+// helperEnv makes the test binary a runner instead of a test: of the examples, or of cells in the durability classes that it
+// names.
 const helperEnv = "STAGEDOOR_E2E_RUNNER"
 
+const examples = "examples"
+
 func helperProcess() bool {
-	if os.Getenv(helperEnv) == "" {
+	switch hosted := os.Getenv(helperEnv); hosted {
+	case "":
 		return false
+	case examples:
+		runner.Main(counter.Type(), chat.Type())
+	default:
+		runner.Main(cellTypes(strings.Split(hosted, ","))...)
 	}
-	runner.Main(counter.Type(), chat.Type())
 	return true
 }
 
@@ -129,6 +136,8 @@ type site struct {
 	t       *testing.T
 	address string
 	data    string
+	store   string // embedded, or a URL
+	hosted  string // by the runner: what helperEnv says
 	gateway *process
 	runner  *process
 }
@@ -147,7 +156,7 @@ func plan(t *testing.T) *site {
 	if testing.Short() {
 		t.Skip("starts real processes and takes seconds: not with -short")
 	}
-	return &site{t: t, address: freePort(t), data: filepath.Join(t.TempDir(), "data")}
+	return &site{t: t, address: freePort(t), data: filepath.Join(t.TempDir(), "data"), store: "embedded", hosted: examples}
 }
 
 func (s *site) url() string { return "http://" + s.address }
@@ -158,7 +167,7 @@ func (s *site) startGateway(flags ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	args := []string{"gateway", "--store", "embedded", "--data", s.data, "--listen", s.address, "--insecure"}
+	args := []string{"gateway", "--store", s.store, "--data", s.data, "--listen", s.address, "--insecure"}
 	s.gateway = start(s.t, nil, path, append(args, flags...)...)
 	s.await("the gateway to be ready", func() bool { return s.status("/readyz") == http.StatusOK })
 }
@@ -174,7 +183,7 @@ func (s *site) startRunnerAt(endpoint string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.runner = start(s.t, []string{helperEnv + "=1", "STAGEDOOR_ENDPOINT=" + endpoint}, self)
+	s.runner = start(s.t, []string{helperEnv + "=" + s.hosted, "STAGEDOOR_ENDPOINT=" + endpoint}, self)
 	s.await("the runner to join", func() bool { return strings.Contains(s.runner.output.String(), "linked to the gateway") })
 }
 
