@@ -65,6 +65,22 @@ func TestAnOfferDoesNotWaitForTheStoreForEver(t *testing.T) {
 	})
 }
 
+// [LINK-19]: those for which the store does not answer, a part of it or in their class, hold nobody else up.
+func TestAnOfferThatWaitsForTheStoreWaitsAlone(t *testing.T) {
+	held := new(heldStore)
+	inHeldWorld(t, held, func(w *world) {
+		start := w.lostActor()
+		id := start.GetId()
+		held.without.Store(&id)
+		next := w.returning(offer(start, 1))
+		next.live(time.Second)
+		next.living("neighbour")
+		held.without.Store(nil)
+		sleep(2 * time.Second)
+		next.serves("x", next.wantAdopted(start, 1).GetActor(), 2)
+	})
+}
+
 // [LINK-18] [LEASE-4]: the events of a repeated commit, which do not leave again, give their credit back: to their actors, and
 // to the link, whose window they exceed together.
 func TestRepeatedEventsGiveTheirCreditBack(t *testing.T) {

@@ -585,7 +585,8 @@ func TestLargeFramesGoAsParts(t *testing.T) {
 type heldStore struct {
 	store.Store
 	gone    atomic.Bool
-	stuck   atomic.Bool // Acquire alone is away
+	stuck   atomic.Bool            // Acquire alone is away
+	without atomic.Pointer[string] // for the actor with this id alone
 	mu      sync.Mutex
 	holding bool
 	held    []heldCommit
@@ -627,7 +628,8 @@ func (h *heldStore) Describe(ctx context.Context, id string) (store.Record, erro
 }
 
 func (h *heldStore) Acquire(ctx context.Context, a store.Acquire) (store.Acquired, error) {
-	if h.gone.Load() || h.stuck.Load() {
+	without := h.without.Load()
+	if h.gone.Load() || h.stuck.Load() || without != nil && *without == a.ID {
 		return store.Acquired{}, errAway
 	}
 	return h.Store.Acquire(ctx, a)

@@ -13,8 +13,9 @@ import (
 
 // Adopter takes over actors that runners still have of lost sessions.
 type Adopter interface {
-	// Adopt makes the runner the actor's owner again and tells it so, or returns why it is not. It blocks [LEASE-4].
-	Adopt(*Runner, *runnerv1alpha1.HostedActor) *wire.Error
+	// Adopt makes the runner the actor's owner again and tells it so, or returns why it is not. It blocks, and calls stuck when
+	// the store does not answer, perhaps more than once [LEASE-4].
+	Adopt(r *Runner, offered *runnerv1alpha1.HostedActor, stuck func()) *wire.Error
 }
 
 // SetAdopter names who adopts. It is called once, before the first link.
@@ -25,6 +26,8 @@ const (
 	adopters = 64
 	// maxOffers bounds the offers of a runner that wait for that; more are refused.
 	maxOffers = 256 << 10
+	// maxStuck bounds the offers that wait for a store, or the part of one, without holding up others.
+	maxStuck = 4 << 10
 )
 
 // offers are the actors that a runner still has of a lost session. Guarded by Placer.mu.
@@ -33,6 +36,7 @@ type offers struct {
 	settling bool // the runner takes no new actors meanwhile [LINK-19]
 	waiting  []*runnerv1alpha1.HostedActor
 	adopting int // goroutines
+	stuck    int // of these, such as wait for the store: nobody waits for them
 	patience *time.Timer
 }
 
@@ -80,24 +84,28 @@ func (p *Placer) accept(l *link.Link, actors []*runnerv1alpha1.HostedActor, last
 	room := min(len(actors), maxOffers-len(r.waiting))
 	r.waiting = append(r.waiting, actors[:room]...)
 	r.offering = !last
-	for range min(adopters-r.adopting, len(r.waiting)) {
-		r.adopting++
-		p.wg.Go(func() { p.adopt(r) })
-	}
-	if last && r.adopting == 0 {
-		p.settledLocked(r)
-	}
+	p.adoptMoreLocked(r)
 	return actors[room:]
 }
 
-// adopt sees to one offer after another.
+// adoptMoreLocked sees to it that offers are seen to, and notes when all have been.
+func (p *Placer) adoptMoreLocked(r *Runner) {
+	for range min(adopters+r.stuck-r.adopting, len(r.waiting)) {
+		r.adopting++
+		p.wg.Go(func() { p.adopt(r) })
+	}
+	if !r.offering && r.adopting == r.stuck && len(r.waiting) == 0 {
+		p.settledLocked(r)
+	}
+}
+
+// adopt sees to one offer after another. Once one is stuck, others see to the rest.
 func (p *Placer) adopt(r *Runner) {
-	for {
+	for stuck := false; !stuck; {
 		p.mu.Lock()
 		if len(r.waiting) == 0 {
-			if r.adopting--; r.adopting == 0 && !r.offering {
-				p.settledLocked(r)
-			}
+			r.adopting--
+			p.adoptMoreLocked(r)
 			p.mu.Unlock()
 			return
 		}
@@ -105,10 +113,28 @@ func (p *Placer) adopt(r *Runner) {
 		r.waiting[0] = nil
 		r.waiting = r.waiting[1:]
 		p.mu.Unlock()
-		if refusal := p.adopter.Adopt(r, offered); refusal != nil {
+		refusal := p.adopter.Adopt(r, offered, func() { stuck = stuck || p.stuck(r) })
+		if refusal != nil {
 			p.refuse(r.Link, offered, refusal)
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.adopting--
+	r.stuck--
+	p.adoptMoreLocked(r)
+}
+
+// stuck lets others go on while an offer waits for the store; false: too many do.
+func (p *Placer) stuck(r *Runner) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.stuck == maxStuck {
+		return false
+	}
+	r.stuck++
+	p.adoptMoreLocked(r)
+	return true
 }
 
 // refuse answers an offer. A runner that offers and does not read is let go.

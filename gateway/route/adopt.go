@@ -22,12 +22,13 @@ type offer struct {
 }
 
 // Adopt implements place.Adopter: it makes the runner the owner of an actor again, if it still is the last one that was,
-// and tells it so [LEASE-4]. Else nobody is bound, and the error is the runner's answer.
-func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor) *wire.Error {
+// and tells it so [LEASE-4]. Else nobody is bound, and the error is the runner's answer. stuck is called whenever the store has not
+// answered.
+func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor, stuck func()) *wire.Error {
 	ctx, cancel := context.WithTimeout(r.starts, r.cfg.Timeouts.Start)
 	defer cancel()
 	var info Info
-	refusal := insist(ctx, func() (e *wire.Error) { info, e = r.Describe(ctx, Request{ID: hosted.GetId()}); return e })
+	refusal := insist(ctx, stuck, func() (e *wire.Error) { info, e = r.Describe(ctx, Request{ID: hosted.GetId()}); return e })
 	rec := info.Record
 	o := &offer{HostedActor: hosted, runner: runner, turn: make(chan struct{}), spoken: r.cfg.Placer.Owned(rec)}
 	if refusal != nil || !o.owns(rec.Generation, rec.Nonce) || runner.Type(rec.Address.Type) == nil || r.drains() {
@@ -46,7 +47,7 @@ func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor)
 	}
 	a.resolved(rec)
 	var acquired store.Acquired
-	refusal = insist(ctx, func() (e *wire.Error) {
+	refusal = insist(ctx, stuck, func() (e *wire.Error) {
 		acquired, e = r.cfg.Placer.Adopt(ctx, rec, runner)
 		if e != nil {
 			a.tellWaiting(e)
@@ -65,12 +66,13 @@ func (r *Router) Adopt(runner *place.Runner, hosted *runnerv1alpha1.HostedActor)
 
 // insist repeats what the store does not answer until it does, or ctx ends: what the runner has in memory is worth more than
 // a quick refusal, which would make it drop the actor. Of an Acquire that was applied unseen, the repetition is refused.
-func insist(ctx context.Context, try func() *wire.Error) *wire.Error {
+func insist(ctx context.Context, stuck func(), try func() *wire.Error) *wire.Error {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		e := try()
 		if e == nil || !errors.Is(e, wire.StoreUnavailable) {
 			return e
 		}
+		stuck()
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
