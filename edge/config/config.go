@@ -22,7 +22,8 @@ type Config struct {
 	// RunnerListen are more addresses for runners that speak the runner protocol without WebSocket: tcp://host:port or
 	// unix:///path. None.
 	RunnerListen []string
-	// Store is where durable state lives: embedded, or a Redis by its URL, redis:// or rediss:// over TLS. embedded.
+	// Store is where durable state lives: embedded, or a Redis by its URL, redis:// or rediss:// over TLS; what may stand in
+	// it says docs/operations.md. embedded.
 	Store string
 	// Durability are classes that the store must be able to give: fast, disk, replicated. Without them the gateway does not
 	// start. None.

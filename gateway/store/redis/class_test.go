@@ -14,54 +14,63 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/store/redistest"
 )
 
-// What the settings of a server promise [RDS-8].
+// What the settings of a server promise [RDS-8]; docs/operations.md has the same table.
 func TestSettingsAndTheirClasses(t *testing.T) {
-	for name, c := range map[string]struct {
+	documented := table(t, "### Which settings give which class")
+	cases := map[string]struct {
 		options  redistest.Options
 		replicas int
 		classes  []store.Durability
 		advice   map[store.Durability]string
 	}{
-		"no log": {
+		"`appendonly no`": {
 			advice: map[store.Durability]string{
 				store.Fast: "appendonly yes", store.Disk: "appendonly yes", store.Replicated: "appendonly yes",
 			},
 		},
-		"everysec": {
+		"`appendonly yes`, `appendfsync everysec`": {
 			options: redistest.Options{AppendOnly: true},
 			classes: []store.Durability{store.Fast},
 			advice:  map[store.Durability]string{store.Disk: "appendfsync always", store.Replicated: "add replicas"},
 		},
-		"fsync by the system": {
+		"`appendonly yes`, `appendfsync no`": {
 			options: redistest.Options{AppendOnly: true, Fsync: "no"},
 			classes: []store.Durability{store.Fast},
 			advice:  map[store.Durability]string{store.Disk: "appendfsync always"},
 		},
-		"always": {
+		"`appendonly yes`, `appendfsync always`": {
 			options: redistest.Options{AppendOnly: true, Fsync: "always"},
 			classes: []store.Durability{store.Fast, store.Disk},
 		},
-		"always, but not during rewrites": {
+		"`appendonly yes`, `appendfsync always`, `no-appendfsync-on-rewrite yes`": {
 			options: redistest.Options{AppendOnly: true, Fsync: "always", Config: []string{"no-appendfsync-on-rewrite yes"}},
 			classes: []store.Durability{store.Fast},
 			advice:  map[store.Durability]string{store.Disk: "no-appendfsync-on-rewrite no"},
 		},
-		"a replica": {
+		"`appendonly yes`, `appendfsync everysec`, a replica": {
 			options: redistest.Options{AppendOnly: true}, replicas: 1,
 			classes: []store.Durability{store.Fast, store.Replicated},
 		},
-		"a replica without a log": {
+		"`appendonly no`, a replica": {
 			replicas: 1,
 			advice:   map[store.Durability]string{store.Replicated: "appendonly yes"},
 		},
-	} {
+	}
+	if len(documented) != len(cases) {
+		t.Errorf("the documentation has %d rows", len(documented))
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Replicated(t, c.options, c.replicas)
 			url := "redis://" + s.Nodes[0].Addr
 			given := mustDial(t, Config{URL: url, Require: c.classes})
 			for d := store.Fast; d <= store.Replicated; d++ {
-				if want := slices.Contains(c.classes, d); given.supports(d) != want {
+				want := slices.Contains(c.classes, d)
+				if given.supports(d) != want {
 					t.Errorf("class %d: supported %t", d, !want)
+				}
+				if row := documented[name]; len(row) != 3 || (row[d-store.Fast] == "yes") != want {
+					t.Errorf("class %d: the documentation says %v", d, row)
 				}
 			}
 			for d, advice := range c.advice {
