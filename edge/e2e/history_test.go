@@ -69,7 +69,7 @@ type historian struct {
 	mu    sync.Mutex
 	ops   []porcupine.Operation
 	reads int
-	last  map[op]time.Time // by actor: when it last acknowledged a change
+	last  map[op]time.Time // by actor: when it last acknowledged an increment
 	codes map[string]int   // what failed, by code
 }
 
@@ -108,7 +108,7 @@ func (h *historian) do(who int, sdk *client.Client, o op) error {
 		return err // it saw nothing and did nothing
 	case err != nil:
 		noted.Output, noted.Return = unknown, math.MaxInt64
-	case !o.reads():
+	case o.action == "increment":
 		h.last[o.of()] = time.Now()
 	}
 	h.ops = append(h.ops, noted)
@@ -118,8 +118,8 @@ func (h *historian) do(who int, sdk *client.Client, o op) error {
 	return err
 }
 
-// changedSince tells whether each of these actors has acknowledged a change that late, and when the last of them did so.
-func (h *historian) changedSince(since time.Time, these []op) (all bool, at time.Time) {
+// countedSince tells whether each of these actors has acknowledged an increment that late, and when the last of them did so.
+func (h *historian) countedSince(since time.Time, these []op) (all bool, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, o := range these {

@@ -64,12 +64,12 @@ func (s *redisSite) rest() {
 	s.load.Wait()
 }
 
-// progress waits until each of these actors has acknowledged a change from now on, and says when that was.
+// progress waits until each of these actors has acknowledged an increment from now on, and says when that was.
 func (s *redisSite) progress(what string, these []op) (at time.Time) {
 	s.t.Helper()
 	began, done := time.Now(), false
-	s.await("every actor of "+what+" to acknowledge a change", func() bool {
-		done, at = s.changedSince(began, these)
+	s.await("every actor of "+what+" to acknowledge an increment", func() bool {
+		done, at = s.countedSince(began, these)
 		return done
 	})
 	return at
