@@ -49,6 +49,8 @@ type Config struct {
 	// Limits; zero: wire.DefaultLimits.
 	Limits   wire.Limits
 	Timeouts route.Timeouts
+	// Backup makes a backup of the store by a name, and says where it is. nil: not through the gateway [STORE-5].
+	Backup func(ctx context.Context, name string) (path string, err error)
 	// StrictReads has the store confirm the owner before anything that an actor says leaves, also where it changed nothing
 	// [READ-2]. Default: leases are trusted.
 	StrictReads bool
@@ -126,6 +128,7 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	g.budget.Register(links)
 	g.handler = api.New(api.Config{
 		Router: g.router, Version: cfg.Version, Region: cfg.Region, AllowedOrigins: cfg.AllowedOrigins, Ready: g.missing,
+		Backup:         cfg.Backup,
 		TrustedProxies: cfg.TrustedProxies,
 		Session: session.Config{
 			Router: g.router, Auth: authenticator, Limits: cfg.Limits, Stats: counters, Logger: cfg.Logger,

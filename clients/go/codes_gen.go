@@ -148,6 +148,10 @@ const (
 	CodeStoreUnavailable = "store.unavailable"
 	// CodeStoreRefused: The store refused the write for good.
 	CodeStoreRefused = "store.refused"
+	// CodeStoreBackupExists: There is a backup of this name already; choose another name.
+	CodeStoreBackupExists = "store.backup_exists"
+	// CodeStoreBackupUnsupported: This store is backed up by its own means; docs/operations.md says how.
+	CodeStoreBackupUnsupported = "store.backup_unsupported"
 	// CodeGatewayDraining: The gateway is shutting down; come back.
 	CodeGatewayDraining = "gateway.draining"
 	// CodeGatewayOverloaded: The gateway has reached a limit of its own.

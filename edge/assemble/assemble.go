@@ -1,6 +1,6 @@
 // Package assemble turns a configuration into a gateway: it opens the store and gives both to package gateway.
 //
-// It is the only package of the edge that knows a store. edge/cmd/stagedoor hands Gateway to edge/cli. Safe for concurrent
+// Beside the bench it is the only package of the edge that knows a store. edge/cmd/stagedoor hands Gateway to edge/cli. Safe for concurrent
 // use.
 package assemble
 
@@ -46,6 +46,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (serve
 		RequireRunner:  cfg.RequireRunner,
 		ResumeWait:     cfg.ResumeWait,
 		StrictReads:    cfg.StrictReads,
+		Backup:         backups(opened, cfg),
 	})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())

@@ -16,8 +16,7 @@ import (
 )
 
 func (p *Program) actorsCommand() *cobra.Command {
-	c := &client{http: http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
-	cmd := &cobra.Command{
+	c, cmd := p.gatewayClient(&cobra.Command{
 		Use:   "actors",
 		Short: "Look at and use the actors of a running gateway",
 		Long: `Look at and use the actors of a running gateway.
@@ -26,16 +25,22 @@ An ADDRESS is written as in URLs: the type, then : and a percent-encoded part fo
 room:a%3Ab), or @ and an actor id. Results are JSON; an error is its code and text, with exit code 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
+	cmd.PersistentFlags().StringVar(&c.namespace, "namespace", "", "`name` of the namespace, if not default")
+	cmd.AddCommand(p.list(c), p.get(c), p.call(c), p.destroy(c))
+	return cmd
+}
+
+// gatewayClient gives a command the flags that lead to a gateway.
+func (p *Program) gatewayClient(cmd *cobra.Command) (*client, *cobra.Command) {
+	c := &client{http: http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&c.endpoint, "endpoint", cmp.Or(p.Env("STAGEDOOR_ENDPOINT"), defaultEndpoint),
 		"`url` of the gateway [STAGEDOOR_ENDPOINT]")
 	// The token of the environment is no default, or the help would print it.
 	flags.StringVar(&c.token, "token", "", "client or admin `token` [STAGEDOOR_TOKEN]")
-	flags.StringVar(&c.namespace, "namespace", "", "`name` of the namespace, if not default")
 	flags.DurationVar(&c.deadline, "deadline", time.Minute, "time for the gateway to answer")
-	cmd.AddCommand(p.list(c), p.get(c), p.call(c), p.destroy(c))
-	return cmd
+	return c, cmd
 }
 
 // with completes the client and runs a command with it.

@@ -1,4 +1,4 @@
-// Package cli is the stagedoor command line: dev, gateway, actors, bench, version.
+// Package cli is the stagedoor command line: dev, gateway, actors, store, bench, version.
 //
 // It reads arguments and the environment it is given, runs one command and returns the exit code: 0, 1 for a command that
 // failed, 2 for one that was not understood. It touches neither os.Args nor the process's streams nor its environment, but
@@ -29,6 +29,8 @@ type Program struct {
 	Env func(string) string
 	// Assemble makes a gateway from a configuration.
 	Assemble func(context.Context, config.Config, *slog.Logger) (serve.Gateway, error)
+	// Stores is for the store command.
+	Stores Stores
 	// Exit ends the process at once, for the second signal.
 	Exit func(code int)
 }
@@ -85,7 +87,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetArgs(p.Args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddCommand(p.devCommand(), p.gatewayCommand(), p.actorsCommand(), p.benchCommand(), p.versionCommand())
+	root.AddCommand(p.devCommand(), p.gatewayCommand(), p.actorsCommand(), p.storeCommand(), p.benchCommand(), p.versionCommand())
 	addProfileFlag(root)
 	return root
 }

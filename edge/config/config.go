@@ -10,6 +10,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -35,6 +36,8 @@ type Config struct {
 	StrictReads bool
 	// Data is the directory of the embedded store, and of what is remembered of a Redis. stagedoor-data.
 	Data string
+	// BackupDir is where backups of the embedded store are made. Data with -backups behind it.
+	BackupDir string
 	// Region begins the id of every actor that is created here: 1 to 32 of a-z, 0-9 and inner hyphens. local.
 	Region string
 	// ClientTokens let their bearers call, connect, create and describe. None.
@@ -84,3 +87,11 @@ func Default() Config {
 
 // Embedded is the store of one machine.
 const Embedded = "embedded"
+
+// Backups is BackupDir, or what stands for it.
+func (c Config) Backups() string {
+	if c.BackupDir != "" {
+		return c.BackupDir
+	}
+	return filepath.Clean(c.Data) + "-backups"
+}

@@ -47,6 +47,7 @@ func (c *Config) Settings() []Setting {
 		boolean("accept_data_loss", "open a Redis that was emptied or exchanged since it was last used", &c.AcceptDataLoss),
 		boolean("strict_reads", "ask the store who owns an actor before each of its answers, instead of trusting leases", &c.StrictReads),
 		text("data", "directory", "directory of the embedded store, and of what is remembered of a Redis", &c.Data, checkPresent),
+		text("backup_dir", "directory", "where backups of the embedded store are made; the data directory with -backups behind it", &c.BackupDir, anything),
 		text("region", "name", "region in the ids of new actors", &c.Region, checkRegion),
 		secrets("client_token", "token of clients: call, connect, create, describe", &c.ClientTokens),
 		secrets("runner_token", "token of runners", &c.RunnerTokens),

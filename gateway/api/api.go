@@ -33,6 +33,8 @@ type Config struct {
 	AllowedOrigins []string
 	// TrustedProxies may say in X-Forwarded-For whom a request counts for [LIMIT-2].
 	TrustedProxies []netip.Prefix
+	// Backup makes a backup of the store by a name, and says where it is. nil: the store has other means [STORE-5].
+	Backup func(ctx context.Context, name string) (path string, err error)
 	// Ready names what the gateway still lacks; nothing: it is ready.
 	Ready func(context.Context) []string
 }
@@ -98,6 +100,7 @@ var endpoints = map[string]endpoint{
 	"readyz":          {http.MethodGet, (*Handler).readyz},
 	"metrics":         {http.MethodGet, (*Handler).serveMetrics},
 	"v1/metadata":     {http.MethodGet, (*Handler).metadata},
+	"v1/store/backup": {http.MethodPost, (*Handler).backup},
 	"v1/connect":      {http.MethodGet, (*Handler).connect},
 	"v1/actors":       {http.MethodGet, (*Handler).list},
 	"runner/v1alpha1": {http.MethodGet, (*Handler).connectRunner},

@@ -76,6 +76,8 @@ var (
 	RunnerHelloTimedOut         = &Code{Group: "runner", Code: "hello_timed_out", Status: 408, Retryable: true, Ran: RanUnspecified, From: FromGateway, Text: "The runner sent no Hello in time."}
 	StoreUnavailable            = &Code{Group: "store", Code: "unavailable", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The store cannot be reached; nothing was done."}
 	StoreRefused                = &Code{Group: "store", Code: "refused", Status: 500, Retryable: false, Ran: RanMaybe, From: FromGateway, Text: "The store refused the write for good."}
+	StoreBackupExists           = &Code{Group: "store", Code: "backup_exists", Status: 409, Retryable: false, Ran: RanNo, From: FromGateway, Text: "There is a backup of this name already; choose another name."}
+	StoreBackupUnsupported      = &Code{Group: "store", Code: "backup_unsupported", Status: 501, Retryable: false, Ran: RanNo, From: FromGateway, Text: "This store is backed up by its own means; docs/operations.md says how."}
 	GatewayDraining             = &Code{Group: "gateway", Code: "draining", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The gateway is shutting down; come back."}
 	GatewayOverloaded           = &Code{Group: "gateway", Code: "overloaded", Status: 503, Retryable: true, Ran: RanNo, From: FromGateway, Text: "The gateway has reached a limit of its own."}
 	ClientClosed                = &Code{Group: "client", Code: "closed", Status: 400, Retryable: false, Ran: RanNo, From: FromClient, Text: "The client was closed."}
@@ -157,6 +159,8 @@ var registry = map[string]*Code{
 	"runner.hello_timed_out":         RunnerHelloTimedOut,
 	"store.unavailable":              StoreUnavailable,
 	"store.refused":                  StoreRefused,
+	"store.backup_exists":            StoreBackupExists,
+	"store.backup_unsupported":       StoreBackupUnsupported,
 	"gateway.draining":               GatewayDraining,
 	"gateway.overloaded":             GatewayOverloaded,
 	"client.closed":                  ClientClosed,

@@ -1,4 +1,4 @@
-// Command stagedoor is the gateway process and its tools: dev, gateway, actors, bench, version.
+// Command stagedoor is the gateway process and its tools: dev, gateway, actors, store, bench, version.
 package main
 
 import (
@@ -15,6 +15,7 @@ func main() {
 		Stderr:   os.Stderr,
 		Env:      os.Getenv,
 		Assemble: assemble.Gateway,
+		Stores:   assemble.Stores{},
 		Exit:     os.Exit,
 	}))
 }

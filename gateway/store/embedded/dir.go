@@ -219,11 +219,28 @@ func (d *directory) write(name, text string) error {
 	if err := d.fs.Rename(path+temporary, path); err != nil {
 		return err
 	}
-	parent, err := d.fs.OpenDir(d.path)
+	return d.sync()
+}
+
+// remove removes a file for good.
+func (d *directory) remove(name string) error {
+	err := d.fs.Remove(d.fs.PathJoin(d.path, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return d.sync()
+}
+
+// sync brings the directory's own entries to the disk.
+func (d *directory) sync() error {
+	self, err := d.fs.OpenDir(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(self.Sync(), self.Close())
 }
 
 // close releases the directory. HOLDER goes first: nobody else may have written it yet.

@@ -131,9 +131,13 @@ func (set *resultSet) write() error {
 	return set.evict()
 }
 
+func appendOrder(dst []byte, r ref, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendActor(dst, kindOrder, r), number)
+}
+
 func (t *tx) orderKey(r ref, number uint64) []byte {
 	start := len(t.arena)
-	t.arena = binary.BigEndian.AppendUint64(appendActor(t.arena, kindOrder, r), number)
+	t.arena = appendOrder(t.arena, r, number)
 	return t.kept(start)
 }
 

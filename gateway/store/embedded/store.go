@@ -9,6 +9,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,12 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: nothing is logged
 
+	// Importing opens a store whose import was not finished, to begin it anew; else such a one is refused with
+	// store.ErrHalfCopied [STORE-4].
+	Importing bool
+
+	// inspecting has damage returned as an error; a store in use ends the process [STORE-5].
+	inspecting bool
 	// unsafeSkipSync leaves out every fsync of the log. The crash test uses it to show that it would notice.
 	unsafeSkipSync bool
 }
@@ -65,6 +72,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if half, err := dir.halfCopied(); err != nil || half && !o.Importing {
+		dir.close()
+		return nil, fmt.Errorf("open store in %q: %w", o.Dir, cmp.Or(err, store.ErrHalfCopied))
+	}
 	s := &Store{
 		limits: o.Limits,
 		now:    o.Now,
@@ -73,7 +84,7 @@ func Open(o Options) (*Store, error) {
 		wal:    newWALFS(o.FS, o.unsafeSkipSync),
 	}
 	s.leases.init()
-	if s.db, err = pebble.Open(dir.path, s.pebbleOptions()); err != nil {
+	if s.db, err = pebble.Open(dir.path, s.pebbleOptions(o.inspecting)); err != nil {
 		dir.close()
 		return nil, fmt.Errorf("open store in %q: %w", o.Dir, err)
 	}
@@ -104,7 +115,7 @@ const (
 	bloomBits     = 10
 )
 
-func (s *Store) pebbleOptions() *pebble.Options {
+func (s *Store) pebbleOptions(inspecting bool) *pebble.Options {
 	po := &pebble.Options{
 		FS:                          s.wal,
 		Lock:                        s.dir.lock,
@@ -113,6 +124,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableStopWritesThreshold: 2,
 		FormatMajorVersion:          walTolerantFormat,
 		Logger:                      pebbleLogger{s},
+	}
+	if inspecting {
+		po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)

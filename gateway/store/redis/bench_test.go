@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 	"github.com/stagedoor-dev/stagedoor/gateway/store/redistest"
@@ -25,16 +23,18 @@ const (
 // store, and as the ceiling the same function with the same arguments called bare.
 func BenchmarkCommit(b *testing.B) {
 	servers := redistest.Standalone(b, redistest.Options{AppendOnly: true})
-	client := plainClient(b, servers)
-	b.Run("bare", func(b *testing.B) { benchmarkBare(b, client) })
-	b.Run("store", func(b *testing.B) {
-		s, err := Open(b.Context(), Config{URL: servers.URL(), Prefix: freshPrefix()})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer s.Close()
-		benchmarkStore(b, s)
-	})
+	s, err := Open(b.Context(), Config{URL: servers.URL()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	bare, err := OpenBare(servers.URL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close()
+	b.Run("bare", func(b *testing.B) { benchmarkBare(b, s, bare) })
+	b.Run("store", func(b *testing.B) { benchmarkStore(b, s) })
 }
 
 // spread runs b.N operations on so many workers; one run of a worker is each of them.
@@ -86,22 +86,15 @@ func benchmarkStore(b *testing.B, s *Store) {
 	})
 }
 
-func benchmarkBare(b *testing.B, client rueidis.Client) {
-	s := open(newPlainCaller(client), freshPrefix(), store.DefaultLimits(), nil)
-	defer s.Close()
+func benchmarkBare(b *testing.B, s *Store, bare *Bare) {
 	commits := benchCommits(b, s)
 	spread(b, benchClients, benchInFlight, func(i int) error {
-		batch := make([]rueidis.Completed, benchInFlight)
-		for j := range batch {
-			c := &commits[i*benchInFlight+j]
-			keys, _ := s.keys.of(c.ID)
-			batch[j] = client.B().Fcall().Function(fnCommit).Numkeys(2).Key(keys...).Arg(s.encodeCommit(c, false)...).Build()
-			next(c)
+		batch := commits[i*benchInFlight : (i+1)*benchInFlight]
+		if err := bare.Commit(context.Background(), batch); err != nil {
+			return err
 		}
-		for _, result := range client.DoMulti(context.Background(), batch...) {
-			if err := result.Error(); err != nil {
-				return err
-			}
+		for j := range batch {
+			next(&batch[j])
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,23 +18,23 @@ import (
 // Config says where the store is and what it has to promise. Only URL is needed.
 type Config struct {
 	URL    string // parseURL says what it may be
-	Prefix string // of all keys; default "stagedoor:"
+	Prefix string // of all keys; default: that of the URL, or "stagedoor:"
 	// DataDir keeps which store the URL led to, so that an emptied or exchanged one is noticed. Empty: it is not.
 	DataDir string
 	// AcceptDataLoss opens an emptied or exchanged store all the same, once; DataDir remembers the new one.
 	AcceptDataLoss bool
-	Require        []store.Durability // classes without which Open fails with ErrClass
-	Replicas       int                // that acknowledge class Replicated; default 1
-	Limits         store.Limits       // zero: store.DefaultLimits
-	Logger         *slog.Logger       // nil: nothing is logged
+	// Importing opens a store whose import was not finished, to begin it anew; else such a one is refused with
+	// store.ErrHalfCopied.
+	Importing bool
+	Require   []store.Durability // classes without which Open fails with ErrClass
+	Replicas  int                // that acknowledge class Replicated; default 1
+	Limits    store.Limits       // zero: store.DefaultLimits
+	Logger    *slog.Logger       // nil: nothing is logged
 }
 
 const defaultPrefix = "stagedoor:"
 
 func (c Config) withDefaults() Config {
-	if c.Prefix == "" {
-		c.Prefix = defaultPrefix
-	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
 	}
@@ -54,7 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(c, cfg.Prefix, cfg.Limits, nil), nil
+	return open(c, c.cfg.Prefix, cfg.Limits, nil), nil
 }
 
 // library is what runs in the servers.
@@ -84,6 +85,7 @@ func connect(ctx context.Context, cfg Config, l library) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Prefix = cmp.Or(cfg.Prefix, e.prefix, defaultPrefix)
 	c := &client{cfg: cfg, library: l, surveyor: newSurveyor(e, cfg.Replicas), stopped: make(chan struct{})}
 	c.surveyor.log = c.logNode
 	if err := c.begin(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
+	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
 
 // Format is the version of the layout that this build writes, and the newest that it reads.
@@ -101,6 +102,9 @@ func (g *guard) read(ctx context.Context) (*description, error) {
 	}
 	if format > Format {
 		return nil, fmt.Errorf("format %d, this build reads up to %d: %w", format, Format, ErrNewer)
+	}
+	if fields[copyingField] != "" && !g.client.cfg.Importing {
+		return nil, store.ErrHalfCopied
 	}
 	return &description{id: fields["id"], ready: fields["ready"] == "1"}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 //
 // rediss:// is the same over TLS. Parameters:
 //
+//	prefix             of all keys, so that several stores can share a database; default stagedoor:
 //	master             the hosts are Sentinels that watch a master of this name
 //	sentinel_user, sentinel_password
 //	cluster            true or false; without it the servers are asked
@@ -28,6 +30,7 @@ type endpoint struct {
 	seeds            []string // host:port
 	user, password   string
 	db               int
+	prefix           string // empty: defaultPrefix
 	master           string
 	sentinelUser     string
 	sentinelPassword string
@@ -39,6 +42,9 @@ const (
 	defaultPort  = "6379"
 	sentinelPort = "26379"
 )
+
+// prefixForm leaves out what has a meaning for Redis: braces for hash tags, the characters of patterns.
+var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{0,64}$`)
 
 var errClusterDB = errors.New("a Cluster has database 0 only; leave out the number")
 
@@ -129,7 +135,7 @@ func single(parameters url.Values, name string) (string, error) {
 func (e *endpoint) setParameters(parameters url.Values, secure bool) error {
 	var ca, cert, key, serverName string
 	for name, into := range map[string]*string{
-		"master": &e.master, "sentinel_user": &e.sentinelUser, "sentinel_password": &e.sentinelPassword,
+		"prefix": &e.prefix, "master": &e.master, "sentinel_user": &e.sentinelUser, "sentinel_password": &e.sentinelPassword,
 		"cluster": &e.cluster, "ca": &ca, "cert": &cert, "key": &key, "server_name": &serverName,
 	} {
 		value, err := single(parameters, name)
@@ -142,6 +148,8 @@ func (e *endpoint) setParameters(parameters url.Values, secure bool) error {
 		return fmt.Errorf("parameter %q is not known", name)
 	}
 	switch {
+	case !prefixForm.MatchString(e.prefix):
+		return fmt.Errorf("prefix %q: it has up to 64 of A-Z, a-z, 0-9 and - _ . : /", e.prefix)
 	case e.cluster != "" && e.cluster != "true" && e.cluster != "false":
 		return fmt.Errorf("cluster=%s: it is true or false", e.cluster)
 	case e.cluster == "true" && e.master != "":

@@ -19,6 +19,7 @@ func TestURLs(t *testing.T) {
 		"redis://[::1]:7,[::2]":       {seeds: []string{"[::1]:7", "[::2]:6379"}},
 		"redis://a,b?master=m":        {seeds: []string{"a:26379", "b:26379"}, master: "m"},
 		"redis://a:1?cluster=true":    {seeds: []string{"a:1"}, cluster: "true"},
+		"redis://a:1?prefix=x-1:":     {seeds: []string{"a:1"}, prefix: "x-1:"},
 		"rediss://a:1?server_name=sn": {seeds: []string{"a:1"}},
 	} {
 		got, err := parseURL(raw)
@@ -27,7 +28,8 @@ func TestURLs(t *testing.T) {
 			continue
 		}
 		if !slices.Equal(got.seeds, want.seeds) || got.db != want.db || got.user != want.user ||
-			got.password != want.password || got.master != want.master || got.cluster != want.cluster {
+			got.password != want.password || got.master != want.master || got.cluster != want.cluster ||
+			got.prefix != want.prefix {
 			t.Errorf("%s: %+v", raw, got)
 		}
 		if secure := strings.HasPrefix(raw, "rediss"); secure != (got.tls != nil) || secure && got.tls.ServerName != "sn" {
@@ -54,6 +56,7 @@ func TestMalformedURLsAreRefusedWithoutThePassword(t *testing.T) {
 		"redis://u:sesame@a?b=%zz":                       "percent-encode",
 		"redis://sesame@a":                               "needs a password",
 		"redis://u:sesame@a?colour=red":                  "not known",
+		"redis://u:sesame@a?prefix={p1}:":                "up to 64 of",
 		"redis://u:sesame@a?cluster=maybe":               "true or false",
 		"redis://u:sesame@a/1?cluster=true":              "database 0 only",
 		"redis://u:sesame@a?cluster=true&master=m":       "no Sentinels",
@@ -92,6 +95,21 @@ func TestIdentityIsTheStoresNotTheVisitors(t *testing.T) {
 	for _, other := range []string{identity("redis://b:2,a", "y:"), identity("redis://b:2,a/1", "x:"), identity("redis://b:2", "x:")} {
 		if other == one {
 			t.Errorf("%s names two stores", one)
+		}
+	}
+}
+
+// Two prefixes are two stores of one database.
+func TestThePrefixOfTheURLCounts(t *testing.T) {
+	servers := redistest.Standalone(t, redistest.Options{})
+	one := mustDial(t, Config{URL: servers.URL() + "?prefix=one:"})
+	two := mustDial(t, Config{URL: servers.URL() + "?prefix=two:"})
+	for c, prefix := range map[*client]string{one: "one:", two: "two:"} {
+		if c.cfg.Prefix != prefix {
+			t.Errorf("prefix %q, not %q", c.cfg.Prefix, prefix)
+		}
+		if n := servers.Nodes[0].Must("EXISTS", prefix+"{cluster}:m"); n != int64(1) {
+			t.Errorf("%d stores begin with %s", n, prefix)
 		}
 	}
 }
