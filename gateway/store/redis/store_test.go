@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	flags "flag"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,8 +17,14 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/store/storetest"
 )
 
+// walks is how many walks against the model each suite makes: every one of them opens a store, and waits for the disk.
+const walks = "30"
+
 // rueidis puts off asking a Cluster for its slots by up to a second, and does not wait for that when it is closed.
 func TestMain(m *testing.M) {
+	if os.Getenv("STAGEDOOR_SOAK") == "" {
+		_ = flags.Set("rapid.checks", walks) // rapid has it
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
