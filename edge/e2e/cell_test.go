@@ -8,10 +8,8 @@ import (
 
 // cell is an actor that histories are made of: a count, and a value that is written over.
 type cell struct {
-	runner.Actor[cellState, runner.None]
+	runner.Actor[struct{ Count, Value int }, runner.None]
 }
-
-type cellState struct{ Count, Value int }
 
 func (c *cell) increment(_ context.Context, n int) (int, error) {
 	c.State().Count += n

@@ -51,7 +51,12 @@ func neighbour(t *testing.T, url string, forced bool) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Serve(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the runner: %v", err)
+		}
+	})
 	return w
 }
 
