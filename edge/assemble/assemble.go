@@ -1,7 +1,7 @@
 // Package assemble turns a configuration into a gateway: it opens the store and gives both to package gateway.
 //
-// Beside the bench it is the only package of the edge that knows a store. edge/cmd/stagedoor hands Gateway to edge/cli. Safe for concurrent
-// use.
+// Beside edge/bench/stores it is the only package of the edge that knows a store. edge/cmd/stagedoor hands Gateway to
+// edge/cli. Safe for concurrent use.
 package assemble
 
 import (

@@ -44,8 +44,8 @@ func (a *Actor) sleep(context.Context) (runner.None, error) {
 
 // define makes the type. Its actors do not fall asleep by themselves while they are measured, but have the timer for it,
 // as any actor has.
-func define() *runner.Type[Actor] {
-	t := runner.Define[Actor](actorType, runner.WithDurability(runner.Disk), runner.WithSleepAfter(time.Hour), runner.WithEvents(tick))
+func define(class runner.Durability) *runner.Type[Actor] {
+	t := runner.Define[Actor](actorType, runner.WithDurability(class), runner.WithSleepAfter(time.Hour), runner.WithEvents(tick))
 	runner.Action1(t, "echo", (*Actor).echo)
 	runner.Action0(t, "increment", (*Actor).increment)
 	runner.Action1(t, "broadcast", (*Actor).broadcast)
@@ -53,9 +53,9 @@ func define() *runner.Type[Actor] {
 	return t
 }
 
-// serveActors hosts bench actors for the gateway at endpoint until ctx ends.
-func serveActors(ctx context.Context, endpoint string) error {
-	r, err := runner.New(runner.Config{Endpoint: endpoint, DrainTimeout: time.Second}, define())
+// serveActors hosts bench actors of a durability class for the gateway at endpoint until ctx ends.
+func serveActors(ctx context.Context, endpoint string, class runner.Durability) error {
+	r, err := runner.New(runner.Config{Endpoint: endpoint, DrainTimeout: time.Second}, define(class))
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@
 // one, and ends them. Where many calls or events are measured the clients are light ones (edge/bench/callers, sockets): on
 // the cores that they share with gateway and runner, those of the SDK would measure themselves. The product and its baseline
 // (edge/bench/bare) take turns, so that what else the machine does hits both, and the round whose ratio is in the middle is
-// reported. Nothing is installed, no port is fixed, and the data goes to a temporary directory.
+// reported. Nothing is installed, no port is fixed, and the data goes to a temporary directory. In a Redis that it is told
+// to use the bench makes a store of its own beside all others, and removes its keys in the end.
 //
 // edge/cli calls Run, once at a time, and Serve in the processes that Run starts; Compare reads what two runs have written.
 // Whatever Run starts has ended when it returns, and dies with us if we are killed.
@@ -41,6 +42,10 @@ type Options struct {
 	Connections, InFlight, Actors int
 	// Via is how actions are called: ViaConnection, ViaSDK or ViaHandle.
 	Via string
+	// Stores are what is measured, one after another: Embedded, and a Redis by its URL.
+	Stores []string
+
+	store string // that of the present site; empty: Embedded
 }
 
 // The values of Options.Via.
@@ -53,12 +58,15 @@ const (
 	ViaHandle = "handle"
 )
 
-// named is the name of a row of actions called so.
+// named is the name of a row of this store, of actions called so.
 func (o Options) named(row string) string {
-	if o.Via == ViaConnection {
-		return row
+	if isRedis(o.store) {
+		row += "-redis"
 	}
-	return row + "-sdk"
+	if o.Via == ViaSDK || o.Via == ViaHandle {
+		row += "-sdk"
+	}
+	return row
 }
 
 // Scenario is something that can be measured.
@@ -85,8 +93,12 @@ func Scenarios() []Scenario {
 			Options: Options{Connections: 64, InFlight: 16, Via: ViaConnection}, run: calls,
 		},
 		{
-			Name: "commits", About: "actions that change state, durable on disk before the answer; an actor for each connection",
-			Options: Options{Connections: 64, InFlight: 4, Via: ViaConnection}, run: commits,
+			Name: "commits", About: "actions that change state, durable before the answer; an actor for each connection",
+			Options: Options{Connections: 64, InFlight: 4, Via: ViaConnection, Stores: []string{Embedded}}, run: commits,
+		},
+		{
+			Name: "claims", About: "claims of due alarms, a hundred at once, at the store: no gateway has alarms yet",
+			Options: Options{Actors: 64, InFlight: 16, Stores: []string{Embedded}}, run: claims,
 		},
 		{
 			Name: "fanout", About: "events of one actor to many WebSockets",
@@ -116,11 +128,11 @@ func Scenarios() []Scenario {
 }
 
 // All is the scenarios that are run when none is named: with the SDK, too, where that makes a difference, and without the
-// one that is part of another.
-func All() []Scenario {
+// one that is part of another. What is measured without a gateway is among them if stores are.
+func All(stores ...string) []Scenario {
 	var all []Scenario
 	for _, s := range Scenarios() {
-		if s.Name == "memory" {
+		if s.Name == "memory" || s.Name == "claims" && len(stores) == 0 {
 			continue
 		}
 		all = append(all, s)
@@ -139,6 +151,9 @@ func (s Scenario) AtMost(limit Options) Options {
 	o.InFlight = atMost(s.Options.InFlight, limit.InFlight)
 	o.Actors = atMost(s.Options.Actors, limit.Actors)
 	o.Via = s.Options.Via
+	if len(limit.Stores) == 0 || s.Options.Stores == nil {
+		o.Stores = s.Options.Stores
+	}
 	return o
 }
 
@@ -163,6 +178,9 @@ func (s Scenario) Check(o Options) error {
 		if number.usual > 0 && number.value < 1 {
 			return fmt.Errorf("--%s is %d; it is at least 1", number.name, number.value)
 		}
+	}
+	if err := checkStores(o.Stores); err != nil {
+		return err
 	}
 	switch {
 	case o.Duration <= 0:

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/task"
 )
 
 // cold measures a new actor and its first durable action, one after another. The baseline is two durable commits.
@@ -30,9 +32,7 @@ func cold(ctx context.Context, o Options) (_ []Row, err error) {
 			created++
 			return c.GetOrCreate(actorType, []string{"cold", fmt.Sprint(created)}).Call(ctx, "increment", nil)
 		}), nil
-	}, func(ctx context.Context) (load.Result, error) {
-		return writer.CommitTwice(ctx, o.Duration)
-	})
+	}, s.asking(writer, task.Task{Do: bare.CommitTwice, Workers: 1, Length: o.Duration}))
 	row.Unit, row.Note = "actors", s.durable()
 	return []Row{row}, err
 }

@@ -9,49 +9,65 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/stores"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/task"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 )
 
 // commits measures actions that change state, each durable before it is answered, with an actor for each connection.
 //
-// The baseline is the limit of Pebble alone: as many writers as actions are under way, in one process, each of which commits
+// The baseline of the embedded store is the limit of Pebble alone: as many writers as actions are under way, in one process, each of which commits
 // the bytes of an actor's record, and one fsync for all that wait. So the ratio has in it all that gateway and runner add,
 // the two hops that an action takes, too: what those cost alone is the baseline of calls with as many under way. The
 // baseline has a record for each action; our runner puts what gathers behind an actor's commit into the next one.
-func commits(ctx context.Context, o Options) (_ []Row, err error) {
+//
+// That of Redis is the function which the Redis store calls for a commit, with the payload of a bench actor's commit, in
+// one pipeline for each connection. Both sides share the server with each other and the cores with the server.
+func commits(ctx context.Context, o Options) ([]Row, error) { return inEachStore(ctx, o, commitsIn) }
+
+func commitsIn(ctx context.Context, o Options) (_ Row, err error) {
 	s, err := openSite(ctx, o)
 	if err != nil {
-		return nil, err
+		return Row{}, err
 	}
 	defer closing(s, &err)
-	writer, err := s.writer()
+	bareTurn, err := s.bareCommits()
 	if err != nil {
-		return nil, err
+		return Row{}, err
 	}
 	crowd, err := s.crowd(o.Connections, o.InFlight, incrementing())
 	if err != nil {
-		return nil, err
+		return Row{}, err
 	}
 	defer crowd.leave()
-	row, err := takeTurns(s.ctx, o, o.named("commits"), crowd.turn, func(ctx context.Context) (load.Result, error) {
-		return writer.Commit(ctx, o.Connections*o.InFlight, o.Duration)
-	})
+	row, err := takeTurns(s.ctx, o, o.named("commits"), crowd.turn, bareTurn)
 	if err != nil {
-		return nil, err
+		return Row{}, err
 	}
 	crowd.leave()
 	if err := s.checkCounts(crowd, o.Connections); err != nil {
-		return nil, err
+		return Row{}, err
 	}
 	row.Unit, row.Connections, row.InFlight, row.Via, row.Note = "commits", o.Connections, o.InFlight, o.Via, s.durable()
-	return []Row{row}, nil
+	return row, nil
 }
 
-// writer starts the baseline of what is durable.
-func (s *site) writer() (bare.Writer, error) {
-	_, address, err := s.play(bare.WriterRole, filepath.Join(s.dir, "bare"))
-	return bare.Writer{Address: address}, err
+// bareCommits starts the baseline.
+func (s *site) bareCommits() (turn, error) {
+	o := s.options
+	if isRedis(o.store) {
+		_, address, err := s.play(stores.Committer, o.store)
+		return s.asking(address, task.Task{Do: stores.Commit, Workers: o.Connections, Each: o.InFlight, Length: o.Duration}), err
+	}
+	address, err := s.writer()
+	return s.asking(address, task.Task{Do: bare.Commit, Workers: o.Connections * o.InFlight, Length: o.Duration}), err
+}
+
+// writer starts the baseline of what is on disk.
+func (s *site) writer() (address string, err error) {
+	_, address, err = s.play(bare.WriterRole, filepath.Join(s.dir, "bare"))
+	return address, err
 }
 
 // incrementing is the action that counts.

@@ -12,16 +12,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/store/redistest"
 )
 
 // markVariable tells the processes of one test from all others: children inherit it.
 const markVariable = "BENCH_TEST_MARK"
 
-// begin starts `stagedoor bench calls`, for long, as a process, and returns it when it measures.
-func begin(t *testing.T, dir string) (cmd *exec.Cmd, mark string, stderr *bufio.Reader) {
+// begin starts a scenario, for long, as a process, and returns it when it measures the row.
+func begin(t *testing.T, dir, row string, args ...string) (cmd *exec.Cmd, mark string, stderr *bufio.Reader) {
 	t.Helper()
 	mark = fmt.Sprintf("%s=%s-%d", markVariable, t.Name(), time.Now().UnixNano())
-	cmd = exec.Command(os.Args[0], "bench", "calls", "--connections", "2", "--in-flight", "2", "--duration", "10m", "--dir", dir)
+	args = append([]string{"bench"}, args...)
+	cmd = exec.Command(os.Args[0], append(args, "--connections", "2", "--in-flight", "2", "--duration", "10m", "--dir", dir)...)
 	cmd.Env = append(os.Environ(), mark)
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -32,7 +35,7 @@ func begin(t *testing.T, dir string) (cmd *exec.Cmd, mark string, stderr *bufio.
 	}
 	stderr = bufio.NewReader(out)
 	line, err := stderr.ReadString('\n')
-	if err != nil || line != "calls: round 1 of 3\n" {
+	if err != nil || line != row+": round 1 of 3\n" {
 		_ = cmd.Process.Kill()
 		t.Fatalf("%q %v", line, err)
 	}
@@ -56,12 +59,34 @@ func marked(t *testing.T, mark string) (found []string) {
 }
 
 func TestAnInterruptEndsEverything(t *testing.T) {
-	dir := t.TempDir()
-	cmd, mark, stderr := begin(t, dir)
-	// Gateway, runner, echo, relay and ourselves; the watcher of each child may come on top.
-	if found := marked(t, mark); len(found) < 5 {
-		t.Errorf("only %v run", found)
+	url := startRedis(t, redistest.Options{AppendOnly: true})
+	for row, c := range map[string]struct {
+		processes int // the watcher of each child may come on top
+		args      []string
+	}{
+		"calls":         {5, []string{"calls"}}, // gateway, runner, echo, relay and ourselves
+		"commits-redis": {4, []string{"commits", "--store", url}},
+	} {
+		t.Run(row, func(t *testing.T) {
+			dir := t.TempDir()
+			cmd, mark, stderr := begin(t, dir, row, c.args...)
+			if found := marked(t, mark); len(found) < c.processes {
+				t.Errorf("only %v run", found)
+			}
+			interrupt(t, cmd, stderr)
+			if found := marked(t, mark); len(found) > 0 {
+				t.Errorf("%v are left", found)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("left in the directory: %v %v", left, err)
+			}
+		})
 	}
+}
+
+// interrupt ends a bench as a user does, and waits for it.
+func interrupt(t *testing.T, cmd *exec.Cmd, stderr *bufio.Reader) {
+	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +98,10 @@ func TestAnInterruptEndsEverything(t *testing.T) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("it ended with %v", err)
 	}
-	if found := marked(t, mark); len(found) > 0 {
-		t.Errorf("%v are left", found)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left in the directory: %v %v", left, err)
-	}
 }
 
 func TestTheProcessesDieWithTheBench(t *testing.T) {
-	cmd, mark, _ := begin(t, t.TempDir())
+	cmd, mark, _ := begin(t, t.TempDir(), "calls", "calls")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

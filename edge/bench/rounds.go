@@ -32,7 +32,9 @@ func takeTurns(ctx context.Context, o Options, name string, product, bare turn) 
 		row.Operations += r.product.Operations
 		row.fail(r.product, r.bare)
 	}
-	slices.SortFunc(rounds, func(a, b round) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	slices.SortFunc(rounds, func(a, b round) int {
+		return cmp.Or(cmp.Compare(a.ratio(), b.ratio()), cmp.Compare(a.product.Rate(), b.product.Rate())) // or without baseline
+	})
 	row.take(rounds[(len(rounds)-1)/2])
 	return row, nil
 }

@@ -38,6 +38,7 @@ type Row struct {
 	InFlight    int    `json:"in_flight,omitempty"`
 	Actors      int    `json:"actors,omitempty"`
 	Via         string `json:"via,omitempty"`
+	Store       string `json:"store,omitempty"` // its kind, where the scenario can be run with several
 
 	// How it was measured.
 	Rounds     int     `json:"rounds"`
@@ -68,7 +69,11 @@ func (r *Row) Load() string {
 		parts = append(parts, sockets)
 	}
 	if r.Actors > 0 {
-		parts = append(parts, thousands(float64(r.Actors))+" actors")
+		actors := thousands(float64(r.Actors)) + " actors"
+		if r.InFlight > 0 {
+			actors += fmt.Sprintf(" × %d", r.InFlight)
+		}
+		parts = append(parts, actors)
 	}
 	if r.Via == ViaHandle {
 		parts = append(parts, "via handle")

@@ -13,21 +13,32 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/stores"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
+	runner "github.com/stagedoor-dev/stagedoor/runner-go"
 )
 
 // ProcessCommand are the arguments under which the program plays a role: Serve with what follows them.
 var ProcessCommand = []string{"bench", "process"}
 
-// roleRunner is the role that hosts the bench actors. All others are those of the package bare.
-const roleRunner = "runner"
+// The roles that host the bench actors: durable on disk, or in class fast, which every Redis can give that keeps a log. All
+// others are those of the packages bare and stores.
+const (
+	roleRunner     = "runner"
+	roleFastRunner = "runner-fast"
+)
 
 // Serve plays a role in a process that Run has started, until ctx ends. where is what the role depends on, ready is told
 // where it listens.
 func Serve(ctx context.Context, role, where string, ready func(address string) error) error {
-	if role == roleRunner {
-		return serveActors(ctx, where)
+	switch {
+	case role == roleRunner:
+		return serveActors(ctx, where, runner.Disk)
+	case role == roleFastRunner:
+		return serveActors(ctx, where, runner.Fast)
+	case stores.Has(role):
+		return stores.Serve(ctx, role, where, ready)
 	}
 	return bare.Serve(ctx, role, where, ready)
 }
@@ -38,6 +49,7 @@ type site struct {
 	ctx     context.Context // ends when a process does that we have not stopped
 	fail    context.CancelCauseFunc
 	dir     string
+	prefix  string // of our keys in a Redis; options.store names it
 
 	gateway, runner *process
 	address         string // of the gateway
@@ -50,29 +62,46 @@ type site struct {
 
 // openSite starts a gateway and a runner, and returns when an action can be called.
 func openSite(ctx context.Context, o Options) (*site, error) {
-	dir, err := os.MkdirTemp(o.Dir, "stagedoor-bench-")
+	s, err := newSite(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("make a directory for the data: %w", err)
+		return nil, err
 	}
-	s := &site{options: o, dir: dir, http: &http.Client{Transport: &http.Transport{}}}
-	s.ctx, s.fail = context.WithCancelCause(ctx)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
+// newSite has no processes yet.
+func newSite(ctx context.Context, o Options) (*site, error) {
+	dir, err := os.MkdirTemp(o.Dir, "stagedoor-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the data: %w", err)
+	}
+	s := &site{options: o, dir: dir, http: &http.Client{Transport: &http.Transport{}}}
+	s.ctx, s.fail = context.WithCancelCause(ctx)
+	if isRedis(o.store) {
+		s.options.store, s.prefix = ownStore(o.store)
+	}
+	return s, nil
+}
+
 func (s *site) open() (err error) {
-	s.gateway, err = s.start("gateway", s.profiled("gateway", "gateway", "--insecure", "--listen", "127.0.0.1:0",
-		"--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s")...)
+	role := roleRunner
+	gateway := []string{"gateway", "--insecure", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s"}
+	if isRedis(s.options.store) {
+		role = roleFastRunner
+		gateway = append(gateway, "--store", s.options.store)
+	}
+	s.gateway, err = s.start("gateway", s.profiled("gateway", gateway...)...)
 	if err != nil {
 		return err
 	}
 	if s.address, err = s.gateway.address(s.ctx); err != nil {
 		return err
 	}
-	role := append(append([]string{}, ProcessCommand...), roleRunner, "http://"+s.address)
-	if s.runner, err = s.start("runner", s.profiled("runner", role...)...); err != nil {
+	actors := append(append([]string{}, ProcessCommand...), role, "http://"+s.address)
+	if s.runner, err = s.start("runner", s.profiled("runner", actors...)...); err != nil {
 		return err
 	}
 	return s.awaitRunner()
@@ -169,13 +198,13 @@ func (s *site) someClients(n int) ([]*client.Client, error) {
 
 // durable is what has to be said about results that depend on the disk.
 func (s *site) durable() string {
-	if inMemory(s.dir) {
+	if !isRedis(s.options.store) && inMemory(s.dir) {
 		return "the data was on tmpfs, in memory; name a directory on a disk with --dir"
 	}
 	return ""
 }
 
-// close ends everything that the site has started and removes its data.
+// close ends everything that the site has started, then removes its data.
 func (s *site) close() error {
 	s.fail(errors.New("the scenario is over"))
 	for _, c := range s.clients {
@@ -193,5 +222,5 @@ func (s *site) close() error {
 		p.Stop(grace)
 	}
 	s.watching.Wait()
-	return os.RemoveAll(s.dir)
+	return errors.Join(s.wipe(), os.RemoveAll(s.dir))
 }

@@ -32,7 +32,7 @@ the two says more than either figure. An operation that fails is counted, and ma
 Actions are called by clients as light as those of the baseline, so that the ratio is that of gateway and runner. With --via sdk
 they are called through clients/go by a goroutine for each call under way: on as few cores, that measures the client, too. "all"
 does both; the rows of the second say -sdk.`,
-		Example: "  stagedoor bench calls\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
+		Example: "  stagedoor bench calls\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -52,6 +52,9 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 		cmd.Flags().StringVar(&f.Via, "via", s.Options.Via,
 			"`how` actions are called: connection, by light clients; sdk, on connections of clients/go; handle, likewise without connection")
 	}
+	if s.Options.Stores != nil {
+		f.stores(cmd, s.Options.Stores, "`store` to measure: embedded, or redis://host:port, in which keys are made and removed again; repeat it for both")
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.bench(cmd, []bench.Scenario{s}, f, func(bench.Scenario) bench.Options { return f.Options })
 	}
@@ -61,11 +64,11 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 func (p *Program) benchAll() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{Use: "all", Short: "Measure everything, one after another", Args: cobra.NoArgs}
-	all := bench.All()
-	f.common(cmd, all[0].Options)
+	f.common(cmd, bench.All()[0].Options)
 	f.numbers(cmd, bench.Options{}, "at most this ")
+	f.stores(cmd, nil, "`store` for commits, and for claims of alarms, which are measured only then: embedded, or redis://host:port; repeat it for both")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.bench(cmd, all, f, func(s bench.Scenario) bench.Options { return s.AtMost(f.Options) })
+		return p.bench(cmd, bench.All(f.Stores...), f, func(s bench.Scenario) bench.Options { return s.AtMost(f.Options) })
 	}
 	return cmd
 }
@@ -94,6 +97,11 @@ func (f *benchFlags) numbers(cmd *cobra.Command, usual bench.Options, limit stri
 			cmd.Flags().IntVar(n.value, n.name, n.usual, limit+n.help)
 		}
 	}
+}
+
+// stores adds the flag that says which stores are measured. It has no lists: commas stand between the hosts of a URL.
+func (f *benchFlags) stores(cmd *cobra.Command, usual []string, help string) {
+	cmd.Flags().StringArrayVar(&f.Stores, "store", usual, help)
 }
 
 // bench runs scenarios one after another and prints each as soon as it is over.

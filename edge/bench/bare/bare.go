@@ -6,18 +6,19 @@
 // There are no actors, no errors, no slow readers. Each baseline is as good as we know how to make it, or the ratio to it
 // would flatter us.
 //
-// The servers are the roles of Serve, each a process of its own; Writer and the callers that Dial makes are their clients.
-// edge/bench starts and calls them. A Writer is used by one goroutine at a time.
+// The servers are the roles of Serve, each a process of its own; package task and the callers that Dial makes are their
+// clients. edge/bench starts and calls them.
 package bare
 
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/stagedoor-dev/stagedoor/edge/bench/task"
 )
 
 // The roles of Serve.
@@ -25,7 +26,7 @@ const (
 	Echo        = "echo"
 	Relay       = "relay"       // where is the address of an Echo
 	Broadcaster = "broadcaster" // WebSockets to SenderPath send, others listen
-	WriterRole  = "writer"      // where is a directory that it may make
+	WriterRole  = "writer"      // where is a directory that it may make; it serves package task
 )
 
 // Serve plays a role until ctx ends. ready is told the address as soon as it listens.
@@ -37,12 +38,9 @@ func Serve(ctx context.Context, role, where string, ready func(address string) e
 	if serve == nil {
 		return fmt.Errorf("there is no role %q", role)
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := task.Listen(ctx, ready)
 	if err != nil {
 		return err
-	}
-	if err := ready(l.Addr().String()); err != nil {
-		return errors.Join(err, l.Close())
 	}
 	return serve(ctx, where, l)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/edge/bench/callers"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/sockets"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/task"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -96,23 +97,20 @@ func TestAnEchoEndsWithGarbage(t *testing.T) {
 }
 
 func TestWritersCommit(t *testing.T) {
-	w := bare.Writer{Address: play(t, bare.WriterRole, filepath.Join(t.TempDir(), "bare"))}
-	for range 2 {
-		r, err := w.Commit(t.Context(), 8, length)
+	writer := play(t, bare.WriterRole, filepath.Join(t.TempDir(), "bare"))
+	for _, asked := range []task.Task{
+		{Do: bare.Commit, Workers: 8, Length: length},
+		{Do: bare.CommitTwice, Workers: 1, Length: length},
+		{Do: bare.Commit, Workers: 3, Length: length},
+	} {
+		r, err := task.Ask(t.Context(), writer, asked)
 		if err != nil {
 			t.Fatal(err)
 		}
 		sane(t, r)
-		if r, err = w.CommitTwice(t.Context(), length); err != nil {
-			t.Fatal(err)
-		}
-		sane(t, r)
 	}
-}
-
-func TestAWriterThatIsGoneIsAnError(t *testing.T) {
-	if _, err := (bare.Writer{Address: "127.0.0.1:1"}).Commit(t.Context(), 1, length); err == nil {
-		t.Error("it answered")
+	if _, err := task.Ask(t.Context(), writer, task.Task{Do: "sing"}); err == nil || !strings.Contains(err.Error(), "no operation") {
+		t.Errorf("got %v", err)
 	}
 }
 

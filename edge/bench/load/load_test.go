@@ -139,3 +139,10 @@ func TestTimedIsOneAfterAnother(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestManyThingsAtOnceAreCountedEach(t *testing.T) {
+	r := Result{Operations: 3, Seconds: 2, P50: time.Second}.Times(4)
+	if r.Operations != 12 || r.Rate() != 6 || r.P50 != time.Second {
+		t.Errorf("%+v", r)
+	}
+}

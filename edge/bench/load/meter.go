@@ -68,6 +68,12 @@ func (r Result) Rate() float64 {
 	return float64(r.Operations) / r.Seconds
 }
 
+// Times is the result if each operation did n things at once.
+func (r Result) Times(n int) Result {
+	r.Operations *= n
+	return r
+}
+
 // Sum is what the workers did together in this time. Workers do alike, so that each one's choice of samples counts the
 // same.
 func Sum(length time.Duration, meters []Meter) Result {
