@@ -48,15 +48,18 @@ func (Stores) Copy(ctx context.Context, from, to string, progress func(round str
 	return report.Actors, report.Bytes, err
 }
 
-func movable(ctx context.Context, name string, importing bool) (store.Movable, error) {
+// movable opens a store to copy from, or to.
+func movable(ctx context.Context, name string, target bool) (store.Movable, error) {
 	if strings.Contains(name, "://") {
-		s, err := redis.Open(ctx, redis.Config{URL: name, Importing: importing, Require: []store.Durability{store.Fast}})
+		s, err := redis.Open(ctx, redis.Config{
+			URL: name, Existing: !target, Importing: target, Require: []store.Durability{store.Fast},
+		})
 		if err != nil {
 			return nil, err // not s, which would be a store
 		}
 		return s, nil
 	}
-	s, err := embedded.Open(embedded.Options{Dir: name, Importing: importing})
+	s, err := embedded.Open(embedded.Options{Dir: name, Existing: !target, Importing: target})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func closing(s store.Store, err *error) { *err = errors.Join(*err, s.Close()) }
 
 // Backup backs an embedded store up that no gateway uses [STORE-5].
 func (Stores) Backup(ctx context.Context, data, to string) (err error) {
-	s, err := embedded.Open(embedded.Options{Dir: data})
+	s, err := embedded.Open(embedded.Options{Dir: data, Existing: true})
 	if err != nil {
 		return err
 	}

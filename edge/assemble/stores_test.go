@@ -5,12 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stagedoor-dev/stagedoor/edge/assemble"
+	"github.com/stagedoor-dev/stagedoor/edge/cli"
+	"github.com/stagedoor-dev/stagedoor/edge/config"
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
@@ -102,5 +106,81 @@ func TestStoresAreCopiedAndBackedUp(t *testing.T) {
 	}
 	if n, err := stores.Restore(t.Context(), filepath.Join(root, "backup"), filepath.Join(root, "restored")); err != nil || n != 1 {
 		t.Errorf("restored %d, %v", n, err)
+	}
+}
+
+// [STORE-4] [STORE-5]: the commands over real stores, and gateways that are started on what an interruption has left.
+func TestStoreCommandsOverRealStores(t *testing.T) {
+	root := t.TempDir()
+	data, url := filepath.Join(root, "data"), redistest.Standalone(t, redistest.Options{AppendOnly: true}).URL()
+	run := func(want int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		code := cli.Main(cli.Program{
+			Args: append([]string{"store"}, args...), Stdout: &out, Stderr: &out, Stores: assemble.Stores{},
+			Env: func(string) string { return "" },
+		})
+		if code != want {
+			t.Errorf("%v: exit %d, %s", args, code, out.String())
+		}
+		return out.String()
+	}
+	for _, c := range [][]string{
+		{"copy", "--from", data, "--to", filepath.Join(root, "copy")},
+		{"copy", "--from", url, "--to", data},
+		{"backup", "--data", data, filepath.Join(root, "backup")},
+		{"restore", "--from", data, "--data", filepath.Join(root, "new")},
+	} {
+		if said := run(1, c...); !strings.Contains(said, "there is no store") {
+			t.Errorf("%v: %s", c, said)
+		}
+	}
+	if made, err := os.ReadDir(root); err != nil || len(made) > 0 {
+		t.Errorf("made in place of what is not there: %v, %v", made, err)
+	}
+	fillWithActors(t, data)
+	for _, target := range []string{url, filepath.Join(root, "copy")} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		if _, _, err := (assemble.Stores{}).Copy(ctx, data, target, func(string, int) { interrupt() }); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted: %v", err)
+		}
+		cfg := inside(t)
+		if cfg.Store = target; target != url {
+			cfg.Store, cfg.Data = config.Embedded, target
+		}
+		if _, err := assemble.Gateway(t.Context(), cfg, discard); !errors.Is(err, store.ErrHalfCopied) {
+			t.Errorf("a gateway on half a copy: %v", err)
+		}
+		if said := run(0, "copy", "--from", data, "--to", target); !strings.Contains(said, "100 actors") ||
+			!strings.Contains(said, "checksums of all partitions are equal") {
+			t.Errorf("copied: %s", said)
+		}
+		if said := run(1, "copy", "--from", data, "--to", target); !strings.Contains(said, "holds actors already") {
+			t.Errorf("again: %s", said)
+		}
+		if err := open(t, cfg).Close(); err != nil {
+			t.Errorf("a gateway on the copy: %v", err)
+		}
+	}
+	run(0, "backup", "--data", data, filepath.Join(root, "backup")+"/")
+	if said := run(0, "restore", "--from", filepath.Join(root, "backup"), "--data", filepath.Join(root, "restored")); !strings.Contains(said, "100 actors") {
+		t.Errorf("restored: %s", said)
+	}
+}
+
+func fillWithActors(t *testing.T, data string) {
+	t.Helper()
+	s, err := embedded.Open(embedded.Options{Dir: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		a := address.Address{Namespace: "default", Type: "room", Key: []string{fmt.Sprint(i)}}
+		if _, _, err := s.Create(t.Context(), store.Create{Address: a, Region: "local", Durability: store.Fast}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 var (
 	// ErrHalfCopied: a copy into the store was begun and not finished [STORE-4].
 	ErrHalfCopied = errors.New("a copy into the store was not finished; run it again")
+	// ErrNothing: where a store was to be copied or backed up, none is.
+	ErrNothing = errors.New("there is no store; is its name right?")
 	// ErrExists: where a backup or a restored store is to be, something is.
 	ErrExists = errors.New("something is there already; choose another name")
 	// ErrNotEmpty: the target of a copy holds actors already.
@@ -40,7 +42,7 @@ type Import interface {
 	Close() error
 }
 
-// Item is one thing that an actor holds.
+// Item is one thing that an actor holds. Whoever is given one borrows what it points to.
 type Item struct {
 	Kind     ItemKind
 	ID       string   // the actor

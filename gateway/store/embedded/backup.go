@@ -16,7 +16,8 @@ import (
 
 // Backup makes a data directory at path that holds everything acknowledged before now, while the store goes on. Files that
 // do not change any more are hard links where the file system has them. The name appears when all is there: what an
-// interruption leaves is called otherwise. Fails with store.ErrExists if something is there already. [STORE-5]
+// interruption leaves is called otherwise. Fails with store.ErrExists if something is there already, or is being made.
+// [STORE-5]
 func (s *Store) Backup(_ context.Context, path string) error {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
@@ -26,14 +27,16 @@ func (s *Store) Backup(_ context.Context, path string) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
-	d, err := newDirectory(s.dir.fs, path)
+	b, err := beginBuilding(s.dir.fs, path)
 	if err != nil {
 		return fmt.Errorf("back up to %q: %w", path, err)
 	}
-	if err = s.db.Checkpoint(d.path, pebble.WithFlushedWAL()); err == nil {
-		err = d.write(formatFile, formatMagic+strconv.Itoa(Format)+"\n")
+	// Pebble reports a failed write of the log to its logger only.
+	err = errors.Join(s.db.Checkpoint(b.data.path, pebble.WithFlushedWAL()), s.failed())
+	if err == nil {
+		err = b.data.write(formatFile, formatMagic+strconv.Itoa(Format)+"\n")
 	}
-	if err = d.publish(path, err); err != nil {
+	if err = b.end(err); err != nil {
 		return fmt.Errorf("back up to %q: %w", path, err)
 	}
 	return nil
@@ -43,41 +46,46 @@ func (s *Store) Backup(_ context.Context, path string) error {
 // so that what is damaged is found now; how many actors it holds is returned. [STORE-5]
 func Restore(ctx context.Context, o Options, from string) (actors int, err error) {
 	o = o.withDefaults()
-	source := &directory{fs: o.FS, path: from}
-	if format, err := source.readFormat(); err != nil || format == 0 {
-		return 0, fmt.Errorf("restore from %q: %w", from, orForeign(err))
+	if err := isStore(o.FS, from); err != nil {
+		return 0, fmt.Errorf("restore from %q: %w", from, err)
 	}
+	source := &directory{fs: o.FS, path: from}
 	if source.lock, err = pebble.LockDirectory(from, o.FS); err != nil {
-		return 0, fmt.Errorf("restore from %q: %w", from, source.lockedError())
+		if isHeld(err) {
+			err = source.lockedError()
+		}
+		return 0, fmt.Errorf("restore from %q: %w", from, err)
 	}
 	defer source.lock.Close()
-	d, err := newDirectory(o.FS, o.Dir)
+	b, err := beginBuilding(o.FS, o.Dir)
 	if err != nil {
 		return 0, fmt.Errorf("restore to %q: %w", o.Dir, err)
 	}
-	if _, err = vfs.Clone(o.FS, o.FS, from, d.path, vfs.CloneSync, vfs.CloneSkip(isHolder)); err == nil {
+	if _, err = vfs.Clone(o.FS, o.FS, from, b.data.path, vfs.CloneSync, vfs.CloneSkip(isHolder)); err == nil {
 		copied := o
-		copied.Dir, copied.inspecting = d.path, true
-		actors, err = count(ctx, copied)
+		copied.Dir, copied.inspecting = b.data.path, true
+		actors, err = inspect(ctx, copied)
 	}
-	if err = d.publish(o.Dir, err); err != nil {
+	if err = b.end(err); err != nil {
 		return 0, fmt.Errorf("restore %q: %w", from, err)
 	}
 	return actors, nil
 }
 
-// orForeign is the error of a directory in which nothing was ever stored.
-func orForeign(err error) error {
-	if err != nil {
-		return err
+// isStore tells whether a store was ever opened there, and changes nothing.
+func isStore(files vfs.FS, path string) error {
+	format, err := (&directory{fs: files, path: path}).readFormat()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && format == 0 {
+		return store.ErrNothing
 	}
-	return ErrForeign
+	return err
 }
 
 // isHolder: who holds the source is nobody here.
 func isHolder(path string) bool { return vfs.Default.PathBase(path) == holderFile }
 
-func count(ctx context.Context, o Options) (actors int, err error) {
+// inspect reads all that actors hold as it is meant, then every entry of any kind, which has Pebble check every block.
+func inspect(ctx context.Context, o Options) (actors int, err error) {
 	s, err := Open(o)
 	if err != nil {
 		return 0, err
@@ -92,37 +100,10 @@ func count(ctx context.Context, o Options) (actors int, err error) {
 			break
 		}
 	}
+	if err == nil {
+		err = s.read(ctx, func(v view) error {
+			return v.scan(nil, nil, func(_, _ []byte) (bool, error) { return true, ctx.Err() })
+		})
+	}
 	return actors, errors.Join(err, s.Close())
-}
-
-// newDirectory begins a directory that will be called path, which must not be there, or be empty.
-func newDirectory(files vfs.FS, path string) (*directory, error) {
-	names, err := files.List(path)
-	switch {
-	case err == nil && len(names) > 0:
-		return nil, store.ErrExists
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	d := &directory{fs: files, path: path + temporary}
-	if err := files.RemoveAll(d.path); err != nil {
-		return nil, err
-	}
-	return d, files.MkdirAll(files.PathDir(path), 0o755)
-}
-
-// publish gives the directory its name, or removes it after an error.
-func (d *directory) publish(path string, err error) error {
-	if err == nil {
-		err = d.sync()
-	}
-	if err == nil {
-		_ = d.fs.Remove(path) // an empty one
-		err = d.fs.Rename(d.path, path)
-	}
-	if err != nil {
-		return errors.Join(err, d.fs.RemoveAll(d.path))
-	}
-	parent := &directory{fs: d.fs, path: d.fs.PathDir(path)}
-	return parent.sync()
 }

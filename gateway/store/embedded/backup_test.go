@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
 
@@ -83,6 +85,44 @@ func TestABackupUnderLoad(t *testing.T) {
 	}
 }
 
+// [STORE-5]: a backup is on the disk once it is made, also what was acknowledged in class fast and is not synced in the store
+// itself.
+func TestABackupSurvivesALossOfPower(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := mustOpen(t, Options{Dir: "stores/data", FS: disk})
+	defer s.Close()
+	o := (&crashes{t: t, s: s}).actor(0)
+	o.Durability, o.HasState = store.Fast, true
+	const commits = 100
+	for o.Version = 1; o.Version <= commits; o.Version++ {
+		o.State = fmt.Append(nil, o.Version)
+		done := make(chan error, 1)
+		s.Commit(o, func(err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(disk vfs.FS, dir string) uint64 {
+		t.Helper()
+		again := mustOpen(t, Options{Dir: dir, FS: disk})
+		defer again.Close()
+		r, err := again.Describe(t.Context(), o.ID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) { // its creation, too, is of class fast
+			t.Fatal(err)
+		}
+		return r.Version
+	}
+	if v := read(disk.CrashClone(vfs.CrashCloneCfg{}), "stores/data"); v == commits {
+		t.Fatal("all was synced before: nothing is shown")
+	}
+	if err := s.Backup(t.Context(), "backups/new/monday"); err != nil {
+		t.Fatal(err)
+	}
+	if v := read(disk.CrashClone(vfs.CrashCloneCfg{}), "backups/new/monday"); v != commits {
+		t.Errorf("version %d of %d", v, commits)
+	}
+}
+
 // [STORE-5]: what an interruption leaves is no data directory, and does not stand in the way.
 func TestAHalfBackupIsNone(t *testing.T) {
 	root := t.TempDir()
@@ -90,7 +130,10 @@ func TestAHalfBackupIsNone(t *testing.T) {
 	defer s.Close()
 	(&crashes{t: t, s: s}).actor(0)
 	backup := filepath.Join(root, "backup")
-	half := backup + temporary
+	half := filepath.Join(root, siteName("backup"), "data")
+	if err := os.Mkdir(filepath.Dir(half), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.db.Checkpoint(half); err != nil { // and then the process was killed
 		t.Fatal(err)
 	}
@@ -103,7 +146,7 @@ func TestAHalfBackupIsNone(t *testing.T) {
 	if err := s.Backup(t.Context(), backup); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Dir(half)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the half is left: %v", err)
 	}
 }
@@ -163,4 +206,8 @@ func TestWhatIsNotRestored(t *testing.T) {
 	target = filepath.Join(root, "other")
 	data = root
 	refused("no data directory", ErrForeign)
+	data = t.TempDir()
+	refused("an empty directory", store.ErrNothing)
+	data = filepath.Join(data, "none")
+	refused("no directory", store.ErrNothing)
 }

@@ -100,7 +100,7 @@ func openDirectory(files vfs.FS, path string, now time.Time) (*directory, error)
 
 // prepare makes the directory, and its name unique: locks within one process are told apart by name.
 func prepare(files vfs.FS, path string) (string, error) {
-	if err := files.MkdirAll(path, 0o755); err != nil {
+	if err := makeDirectory(files, path); err != nil {
 		return "", err
 	}
 	if vfs.Root(files) != vfs.Default {
@@ -111,6 +111,37 @@ func prepare(files vfs.FS, path string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(absolute)
+}
+
+// makeDirectory makes what is missing of a path, for good: what is on the disk below an entry that is not is lost with it
+// [STORE-2].
+func makeDirectory(files vfs.FS, path string) error {
+	_, err := files.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := &directory{fs: files, path: files.PathDir(path)}
+	if parent.path != path {
+		if err := makeDirectory(files, parent.path); err != nil {
+			return err
+		}
+	}
+	if err := files.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return parent.sync()
+}
+
+// place is the directory in which something of that path is, made if need be, with its unique name, and the last part of
+// the path.
+func place(files vfs.FS, path string) (parent, name string, err error) {
+	if vfs.Root(files) == vfs.Default {
+		if path, err = filepath.Abs(path); err != nil { // without a slash behind it
+			return "", "", err
+		}
+	}
+	parent, err = prepare(files, files.PathDir(path))
+	return parent, files.PathBase(path), err
 }
 
 // claim runs under the lock.

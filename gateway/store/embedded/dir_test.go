@@ -43,6 +43,25 @@ func TestSecondOpenerIsToldWhoHoldsTheDirectory(t *testing.T) {
 	}
 }
 
+// [STORE-2]: what is acknowledged in a directory that was just made, in others that were, survives a loss of power.
+func TestANewDirectorySurvivesALossOfPower(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := mustOpen(t, Options{Dir: "new/stores/data", FS: disk})
+	defer s.Close()
+	o := (&crashes{t: t, s: s}).actor(0)
+	o.Version, o.Durability = 1, store.Disk
+	done := make(chan error, 1)
+	s.Commit(o, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	again := mustOpen(t, Options{Dir: "new/stores/data", FS: disk.CrashClone(vfs.CrashCloneCfg{})})
+	defer again.Close()
+	if r, err := again.Describe(t.Context(), o.ID); err != nil || r.Version != 1 {
+		t.Errorf("version %d, %v", r.Version, err)
+	}
+}
+
 func TestSecondOpenerIsRefusedUnderAnotherName(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(t.TempDir(), "link")

@@ -50,7 +50,8 @@ func (s *Store) BeginImport(ctx context.Context) error {
 
 // EndImport brings everything to the disk.
 func (s *Store) EndImport(context.Context) error {
-	if err := s.db.Flush(); err != nil {
+	// Pebble reports a failed write of the log to its logger only.
+	if err := errors.Join(s.db.Flush(), s.failed()); err != nil {
 		return fmt.Errorf("end the import: %w", err)
 	}
 	if err := s.dir.remove(copyingFile); err != nil {

@@ -32,6 +32,8 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: nothing is logged
 
+	// Existing refuses a directory without a store, with store.ErrNothing, and makes none [STORE-4] [STORE-5].
+	Existing bool
 	// Importing opens a store whose import was not finished, to begin it anew; else such a one is refused with
 	// store.ErrHalfCopied [STORE-4].
 	Importing bool
@@ -68,6 +70,11 @@ var _ store.Store = (*Store)(nil)
 // that holds something else.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
+	if o.Existing {
+		if err := isStore(o.FS, o.Dir); err != nil {
+			return nil, fmt.Errorf("open store in %q: %w", o.Dir, err)
+		}
+	}
 	dir, err := openDirectory(o.FS, o.Dir, o.Now())
 	if err != nil {
 		return nil, err

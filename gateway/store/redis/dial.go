@@ -23,6 +23,8 @@ type Config struct {
 	DataDir string
 	// AcceptDataLoss opens an emptied or exchanged store all the same, once; DataDir remembers the new one.
 	AcceptDataLoss bool
+	// Existing refuses servers without a store of the prefix, with store.ErrNothing, and makes none.
+	Existing bool
 	// Importing opens a store whose import was not finished, to begin it anew; else such a one is refused with
 	// store.ErrHalfCopied.
 	Importing bool

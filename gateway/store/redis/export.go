@@ -19,6 +19,8 @@ const (
 	exportPage = 256
 	// exportBytes is about how much of an actor's values is asked for at once.
 	exportBytes = 1 << 20
+	// littleBytes is how much of keys and values an actor may have to be asked for together with a page of others.
+	littleBytes = 4 << 10
 	// inlineState is INLINE_STATE of library/base.lua.
 	inlineState = 64
 )
@@ -69,63 +71,110 @@ func (e *exporter) list(c rueidis.Completed) ([]string, error) {
 	return e.client.Do(e.ctx, c).AsStrSlice()
 }
 
-// actors asks for what most actors have, of all of them at once.
+// holding is what is known of an actor before it is visited. What may be much is asked for when its turn comes, a part at a
+// time.
+type holding struct {
+	id                              string
+	record                          map[string]string
+	schedules, results, connections int64 // how many
+	bytes                           int64 // of keys and values
+	keys                            []string
+	values                          map[string]string // of keys, if bytes are few
+}
+
+// actors asks for what every actor has, of all of them at once.
 func (e *exporter) actors(ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	const each = 4
 	commands := make([]rueidis.Completed, 0, each*len(ids))
 	for _, id := range ids {
 		commands = append(commands,
-			e.b().Hgetall().Key(e.base+"a:"+id).Build(), e.b().Hgetall().Key(e.base+"t:"+id).Build(),
-			e.b().Zcard().Key(e.base+"o:"+id).Build(), e.b().Smembers().Key(e.base+"c:"+id).Build())
-	}
-	if len(commands) == 0 {
-		return nil
+			e.b().Hgetall().Key(e.base+"a:"+id).Build(), e.b().Hlen().Key(e.base+"t:"+id).Build(),
+			e.b().Zcard().Key(e.base+"o:"+id).Build(), e.b().Scard().Key(e.base+"c:"+id).Build())
 	}
 	replies := e.client.DoMulti(e.ctx, commands...)
+	held := make([]holding, len(ids))
 	for i, id := range ids {
-		record, err1 := replies[each*i].AsStrMap()
-		schedules, err2 := replies[each*i+1].AsStrMap()
-		results, err3 := replies[each*i+2].AsInt64()
-		connections, err4 := replies[each*i+3].AsStrSlice()
-		err := errors.Join(err1, err2, err3, err4)
-		if err == nil {
-			err = e.actor(id, record, schedules, results, connections)
-		}
-		if err != nil {
+		if err := held[i].read(id, replies[each*i:]); err != nil {
 			return fmt.Errorf("actor %s: %w", id, err)
+		}
+	}
+	if err := e.littleValues(held); err != nil {
+		return err
+	}
+	for i := range held {
+		if err := e.actor(&held[i]); err != nil {
+			return fmt.Errorf("actor %s: %w", held[i].id, err)
 		}
 	}
 	return nil
 }
 
-func (e *exporter) actor(id string, fields, schedules map[string]string, results int64, connections []string) error {
-	record, err := e.record(id, fields)
+func (h *holding) read(id string, replies []rueidis.RedisResult) error {
+	var errs [5]error
+	h.id = id
+	h.record, errs[0] = replies[0].AsStrMap()
+	h.schedules, errs[1] = replies[1].AsInt64()
+	h.results, errs[2] = replies[2].AsInt64()
+	h.connections, errs[3] = replies[3].AsInt64()
+	if bytes := h.record["k"]; bytes != "" {
+		h.bytes, errs[4] = strconv.ParseInt(bytes, 10, 64)
+	}
+	return errors.Join(errs[:]...)
+}
+
+func (h *holding) hasLittle() bool { return h.bytes > 0 && h.bytes <= littleBytes }
+
+// littleValues asks for the values of those that have few, of all of them at once.
+func (e *exporter) littleValues(held []holding) error {
+	var commands []rueidis.Completed
+	for i := range held {
+		if h := &held[i]; h.hasLittle() {
+			commands = append(commands,
+				e.b().Zrange().Key(e.base+"l:"+h.id).Min("-").Max("+").Bylex().Build(), e.b().Hgetall().Key(e.base+"k:"+h.id).Build())
+		}
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	replies := e.client.DoMulti(e.ctx, commands...)
+	for i := range held {
+		h := &held[i]
+		if !h.hasLittle() {
+			continue
+		}
+		var err1, err2 error
+		h.keys, err1 = replies[0].AsStrSlice()
+		h.values, err2 = replies[1].AsStrMap()
+		if err := errors.Join(err1, err2, sameCount(len(h.keys), len(h.values))); err != nil {
+			return fmt.Errorf("actor %s: %w", h.id, err)
+		}
+		replies = replies[2:]
+	}
+	return nil
+}
+
+func (e *exporter) actor(h *holding) error {
+	record, err := e.record(h.id, h.record)
 	if err == nil {
-		err = e.visit(&store.Item{Kind: store.ItemRecord, ID: id, Record: record})
+		err = e.visit(&store.Item{Kind: store.ItemRecord, ID: h.id, Record: record})
 	}
 	if err == nil {
-		err = e.state(id, fields)
+		err = e.state(h.id, h.record)
 	}
-	if err == nil && fields["k"] != "" && fields["k"] != "0" {
-		err = e.values(id, fields["k"])
+	if err == nil && h.bytes > 0 {
+		err = e.values(h)
 	}
-	for _, name := range sortedKeys(schedules) {
-		if err != nil {
-			return err
-		}
-		var s store.Schedule
-		if s, err = decodeSchedule(name, schedules[name]); err == nil {
-			err = e.visit(&store.Item{Kind: store.ItemSchedule, ID: id, Schedule: s})
-		}
+	if err == nil && h.schedules > 0 {
+		err = e.schedules(h.id)
 	}
-	if err == nil && results > 0 {
-		err = e.results(id)
+	if err == nil && h.results > 0 {
+		err = e.results(h.id)
 	}
-	slices.Sort(connections)
-	for _, c := range connections {
-		if err == nil {
-			err = e.visit(&store.Item{Kind: store.ItemConnection, ID: id, Key: []byte(c)})
-		}
+	if err == nil && h.connections > 0 {
+		err = e.connections(h.id)
 	}
 	return err
 }
@@ -171,103 +220,107 @@ func (e *exporter) state(id string, fields map[string]string) error {
 	return e.visit(&store.Item{Kind: store.ItemState, ID: id, Value: []byte(state)})
 }
 
-// values visits all keys in their order, a page at a time, and few enough values of a page at once.
-func (e *exporter) values(id, size string) error {
-	for from := "-"; ; {
-		keys, err := e.list(e.b().Zrange().Key(e.base+"l:"+id).Min(from).Max("+").Bylex().Limit(0, exportPage).Build())
-		if err != nil || len(keys) == 0 {
+// values visits all keys in their order, a page at a time.
+func (e *exporter) values(h *holding) error {
+	visit := func(key, value string) error {
+		return e.visit(&store.Item{Kind: store.ItemKV, ID: h.id, Key: []byte(key), Value: []byte(value)})
+	}
+	for _, key := range h.keys {
+		value, has := h.values[key]
+		if !has {
+			return fmt.Errorf("value of key %q: %w", key, errCorrupt)
+		}
+		if err := visit(key, value); err != nil {
 			return err
 		}
-		lengths := make([]int64, len(keys)) // all of an actor that has little fits
-		if all, err := strconv.ParseUint(size, 10, 64); err != nil || all > exportBytes {
-			if lengths, err = e.lengths(id, keys); err != nil {
-				return err
-			}
+	}
+	if h.hasLittle() {
+		return nil
+	}
+	visited := 0
+	for from := "-"; ; {
+		keys, err := e.list(e.b().Zrange().Key(e.base+"l:"+h.id).Min(from).Max("+").Bylex().Limit(0, exportPage).Build())
+		if err == nil {
+			err = e.fields("k:"+h.id, keys, visit)
 		}
-		for at := 0; at < len(keys); {
-			end, sum := at+1, lengths[at]
-			for end < len(keys) && sum+lengths[end] <= exportBytes {
-				sum += lengths[end]
-				end++
-			}
-			if err := e.some(id, keys[at:end]); err != nil {
-				return err
-			}
-			at = end
+		if err != nil {
+			return err
 		}
-		if len(keys) < exportPage {
-			return nil
+		if visited += len(keys); len(keys) < exportPage {
+			break
 		}
 		from = "(" + keys[len(keys)-1]
 	}
+	there, err := e.client.Do(e.ctx, e.b().Hlen().Key(e.base+"k:"+h.id).Build()).AsInt64()
+	if err == nil {
+		err = sameCount(visited, int(there))
+	}
+	return err
 }
 
-func (e *exporter) lengths(id string, keys []string) ([]int64, error) {
-	commands := make([]rueidis.Completed, len(keys))
-	for i, key := range keys {
-		commands[i] = e.b().Hstrlen().Key(e.base + "k:" + id).Field(key).Build()
-	}
-	lengths := make([]int64, len(keys))
-	for i, reply := range e.client.DoMulti(e.ctx, commands...) {
-		var err error
-		if lengths[i], err = reply.AsInt64(); err != nil {
-			return nil, err
-		}
-	}
-	return lengths, nil
-}
-
-func (e *exporter) some(id string, keys []string) error {
-	values, err := e.client.Do(e.ctx, e.b().Hmget().Key(e.base+"k:"+id).Field(keys...).Build()).ToArray()
-	if err != nil {
-		return err
-	}
-	for i := range values {
-		value, err := values[i].AsBytes()
-		if err != nil {
-			return fmt.Errorf("value of key %q: %w: %w", keys[i], errCorrupt, err)
-		}
-		if err := e.visit(&store.Item{Kind: store.ItemKV, ID: id, Key: []byte(keys[i]), Value: value}); err != nil {
-			return err
-		}
+// sameCount: a value whose key is not in the order of keys would be missed.
+func sameCount(keys, values int) error {
+	if keys != values {
+		return fmt.Errorf("%d keys of %d values: %w", keys, values, errCorrupt)
 	}
 	return nil
 }
 
-// results visits them in the order of keeping, one after another: each may be large.
+func (e *exporter) schedules(id string) error {
+	names, err := e.list(e.b().Hkeys().Key(e.base + "t:" + id).Build())
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	return e.fields("t:"+id, names, func(name, text string) error {
+		s, err := decodeSchedule(name, text)
+		if err != nil {
+			return err
+		}
+		return e.visit(&store.Item{Kind: store.ItemSchedule, ID: id, Schedule: s})
+	})
+}
+
+// results visits them in the order of keeping.
 func (e *exporter) results(id string) error {
 	keys, err := e.list(e.b().Zrange().Key(e.base + "o:" + id).Min("0").Max("-1").Build())
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		kept, err := e.client.Do(e.ctx, e.b().Hget().Key(e.base+"r:"+id).Field(key).Build()).ToString()
+	return e.fields("r:"+id, keys, func(key, kept string) error {
+		it, err := decodeResult(id, key, kept)
 		if err != nil {
-			return fmt.Errorf("result %q: %w", key, err)
+			return err
 		}
-		head, value, cut := strings.Cut(kept, " ")
-		if !cut || head == "" {
-			return fmt.Errorf("result %q: %w", key, errCorrupt)
-		}
-		at, err := strconv.ParseUint(head[1:], 10, 64)
-		if err != nil {
-			return fmt.Errorf("result %q: %w", key, errCorrupt)
-		}
-		it := &store.Item{
-			Kind: store.ItemResult, ID: id, Key: []byte(key), Value: []byte(value), Finished: head[0] == 'F', KeptAt: fromMicros(at),
-		}
-		if err := e.visit(it); err != nil {
+		return e.visit(it)
+	})
+}
+
+// decodeResult reads the text of library/result.lua.
+func decodeResult(id, key, kept string) (*store.Item, error) {
+	head, value, cut := strings.Cut(kept, " ")
+	if !cut || head == "" {
+		return nil, fmt.Errorf("result %q: %w", key, errCorrupt)
+	}
+	at, err := strconv.ParseUint(head[1:], 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("result %q: %w", key, errCorrupt)
+	}
+	return &store.Item{
+		Kind: store.ItemResult, ID: id, Key: []byte(key), Value: []byte(value), Finished: head[0] == 'F', KeptAt: fromMicros(at),
+	}, nil
+}
+
+func (e *exporter) connections(id string) error {
+	names, err := e.list(e.b().Smembers().Key(e.base + "c:" + id).Build())
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := e.visit(&store.Item{Kind: store.ItemConnection, ID: id, Key: []byte(name)}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

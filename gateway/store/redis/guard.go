@@ -61,6 +61,8 @@ func (g *guard) enter(ctx context.Context) error {
 	switch {
 	case found == nil && known != "" && !accept:
 		return ErrEmptied
+	case found == nil && g.client.cfg.Existing:
+		return store.ErrNothing
 	case found == nil:
 		if err := g.found(ctx, known); err != nil {
 			return err

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/store"
 )
 
-// copyingField of {cluster}:m marks a store whose import was not finished [STORE-4].
+// copyingField of {cluster}:m marks a store whose import was not finished, and names the last one that was begun [STORE-4].
 const copyingField = "copying"
 
 func (s *Store) storeNode() (*node, error) {
@@ -27,28 +28,63 @@ func (s *Store) storeNode() (*node, error) {
 	return nil, errUnserved
 }
 
-// BeginImport removes what an import that was not finished has left.
+// BeginImport removes what an import that was not finished has left, and what one that still goes on has written: that one
+// cannot end any more.
 func (s *Store) BeginImport(ctx context.Context) error {
+	begun, err := s.begunImport(ctx)
+	if err != nil {
+		return fmt.Errorf("begin an import: %w", err)
+	}
+	if begun == "" {
+		if err := s.eachPartition(func(p uint16) error {
+			return s.Export(ctx, p, func(*store.Item) error { return store.ErrNotEmpty })
+		}); err != nil {
+			return err
+		}
+	}
 	n, err := s.storeNode()
 	if err != nil {
 		return err
 	}
-	mark := s.keys.cluster[0] + "m"
-	begun, err := n.client.Do(ctx, n.client.B().Hget().Key(mark).Field(copyingField).Build()).ToString()
-	if err != nil && !rueidis.IsRedisNil(err) {
+	s.importing = rand.Text()
+	mark := n.client.B().Hset().Key(s.markKey()).FieldValue().FieldValue(copyingField, s.importing).Build()
+	if err := n.client.Do(ctx, mark).Error(); err != nil {
 		return fmt.Errorf("begin an import: %w", err)
 	}
+	if begun == "" {
+		return nil
+	}
+	if err := s.eachPartition(func(p uint16) error { return s.empty(ctx, p) }); err != nil {
+		return err
+	}
+	if err := n.client.Do(ctx, n.client.B().Unlink().Key(s.keys.cluster[0]+"y").Build()).Error(); err != nil {
+		return fmt.Errorf("begin an import: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) markKey() string { return s.keys.cluster[0] + "m" }
+
+// begunImport is the name of the import that was begun and not finished; empty: none.
+func (s *Store) begunImport(ctx context.Context) (string, error) {
+	n, err := s.storeNode()
+	if err != nil {
+		return "", err
+	}
+	name, err := n.client.Do(ctx, n.client.B().Hget().Key(s.markKey()).Field(copyingField).Build()).ToString()
+	if rueidis.IsRedisNil(err) {
+		return "", nil
+	}
+	return name, err
+}
+
+func (s *Store) eachPartition(f func(uint16) error) error {
 	for p := range uint16(address.Partitions) {
-		if begun != "" {
-			err = s.empty(ctx, p)
-		} else {
-			err = s.Export(ctx, p, func(*store.Item) error { return store.ErrNotEmpty })
-		}
-		if err != nil {
+		if err := f(p); err != nil {
 			return fmt.Errorf("begin an import into partition %d: %w", p, err)
 		}
 	}
-	return n.client.Do(ctx, n.client.B().Hset().Key(mark).FieldValue().FieldValue(copyingField, "1").Build()).Error()
+	return nil
 }
 
 // empty removes all that a partition has but for its mark, going by its list of actors.
@@ -86,13 +122,23 @@ func all(replies []rueidis.RedisResult) error {
 	return nil
 }
 
-// EndImport removes the mark.
+// EndImport removes the mark, unless another import was begun meanwhile.
 func (s *Store) EndImport(ctx context.Context) error {
+	begun, err := s.begunImport(ctx)
+	if err != nil {
+		return fmt.Errorf("end the import: %w", err)
+	}
+	if begun == "" || begun != s.importing {
+		return fmt.Errorf("another one was begun meanwhile: %w", store.ErrHalfCopied)
+	}
 	n, err := s.storeNode()
 	if err != nil {
 		return err
 	}
-	return n.client.Do(ctx, n.client.B().Hdel().Key(s.keys.cluster[0]+"m").Field(copyingField).Build()).Error()
+	if err := n.client.Do(ctx, n.client.B().Hdel().Key(s.markKey()).Field(copyingField).Build()).Error(); err != nil {
+		return fmt.Errorf("end the import: %w", err)
+	}
+	return nil
 }
 
 // Import writes with plain commands: nobody reads before all of it is there.
@@ -168,7 +214,9 @@ func (im *importing) Add(it *store.Item) error {
 	return im.flush()
 }
 
+// record puts the actor into the list first: BeginImport finds by it whatever an interruption leaves.
 func (im *importing) record(r *store.Record) {
+	im.zadd(im.base+"x", 0, im.id)
 	addr := string(r.Address.AppendKey(nil))
 	fields := []string{"a", addr, "t", decimal(toMicros(r.CreatedAt))}
 	if r.Generation > 0 {
@@ -183,7 +231,6 @@ func (im *importing) record(r *store.Record) {
 	}
 	im.hset(im.key("a:"), fields...)
 	im.hset(im.base+"n", addr, im.id)
-	im.zadd(im.base+"x", 0, im.id)
 }
 
 func (im *importing) state(state string) {

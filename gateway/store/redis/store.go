@@ -26,6 +26,8 @@ type Store struct {
 	keys   *keyspace
 	limits store.Limits
 	now    func() time.Time // nil: the server's clock
+
+	importing string // names the import that this store has begun
 }
 
 var _ store.Store = (*Store)(nil)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,15 +35,13 @@ type Report struct {
 // done, of each of the two rounds: copying and comparing. After an error the target is refused by gateways until Copy has
 // succeeded.
 func Copy(ctx context.Context, from, to store.Movable, progress func(round string, partitions int)) (Report, error) {
-	for name, s := range map[string]store.Movable{"source": from, "target": to} {
-		if err := unused(ctx, s); err != nil {
-			return Report{}, fmt.Errorf("%s: %w", name, err)
-		}
+	c := copying{from: from, to: to}
+	if err := c.unused(ctx); err != nil {
+		return Report{}, err
 	}
 	if err := to.BeginImport(ctx); err != nil {
 		return Report{}, fmt.Errorf("target: %w", err)
 	}
-	c := copying{from: from, to: to}
 	if err := each(ctx, func(ctx context.Context, p uint16) error { return c.copy(ctx, p) }, counted(progress, "copied")); err != nil {
 		return Report{}, err
 	}
@@ -53,12 +52,27 @@ func Copy(ctx context.Context, from, to store.Movable, progress func(round strin
 		return Report{}, err
 	}
 	if len(c.differ) > 0 {
+		slices.Sort(c.differ)
 		return Report{}, fmt.Errorf("partitions %v: %w; run the copy again", c.differ, ErrDiffers)
+	}
+	if err := c.unused(ctx); err != nil { // a gateway may have begun meanwhile
+		return Report{}, err
 	}
 	if err := to.EndImport(ctx); err != nil {
 		return Report{}, fmt.Errorf("target: %w", err)
 	}
 	return Report{Actors: int(c.actors.Load()), Bytes: c.bytes.Load()}, nil
+}
+
+// unused looks at both stores.
+func (c *copying) unused(ctx context.Context) error {
+	if err := unused(ctx, c.from); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	if err := unused(ctx, c.to); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	return nil
 }
 
 // unused looks for leases that live: of those who use the store, these are known.
@@ -101,10 +115,18 @@ func (c *copying) copy(ctx context.Context, partition uint16) error {
 	return nil
 }
 
+// types copies the actor types, and sees that they are there.
 func (c *copying) types(ctx context.Context) error {
 	names, err := c.from.KnownTypes(ctx)
 	if err == nil && len(names) > 0 {
 		err = c.to.RememberTypes(ctx, names)
+	}
+	var there []string
+	if err == nil {
+		there, err = c.to.KnownTypes(ctx)
+	}
+	if err == nil && slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(there, name) }) {
+		err = fmt.Errorf("%w; run the copy again", ErrDiffers)
 	}
 	if err != nil {
 		return fmt.Errorf("copy the actor types: %w", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,19 @@ func fill(t *testing.T, s store.Store) {
 		}
 		large.commit(c)
 	}
+	wide := create(t, s, "wide") // more schedules and results than are read at once
+	wide.acquire("gateway/1")
+	for i := range 4 {
+		part := bytes.Repeat([]byte{byte(i)}, 600_000)
+		c := store.Commit{Schedules: []store.ScheduleOp{{ID: fmt.Sprint(3 - i), At: later, Spec: part}}}
+		c.Finished = []store.Finished{{Key: fmt.Append(nil, 3-i), Result: part}}
+		for j := range 150 {
+			c.Schedules = append(c.Schedules, store.ScheduleOp{ID: fmt.Sprint("s", j, i), At: later})
+			c.Finished = append(c.Finished, store.Finished{Key: fmt.Append(nil, "r", j, i)})
+			c.Connections.Added = append(c.Connections.Added, fmt.Sprint("c", j, i))
+		}
+		wide.commit(c)
+	}
 	many := create(t, s, "many")
 	many.acquire("gateway/1")
 	c := store.Commit{}
@@ -153,6 +167,7 @@ func TestACopyIsTheSame(t *testing.T) {
 		"embedded to Redis":   {inDirectory, func(t *testing.T) place { return at(redistest.Standalone(t, log)) }},
 		"embedded to Cluster": {inDirectory, func(t *testing.T) place { return at(redistest.Cluster(t, log, 3, 0)) }},
 		"Redis to embedded":   {func(t *testing.T) place { return at(redistest.Standalone(t, log)) }, inDirectory},
+		"Cluster to embedded": {func(t *testing.T) place { return at(redistest.Cluster(t, log, 3, 0)) }, inDirectory},
 		"embedded":            {inDirectory, inDirectory},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +180,7 @@ func TestACopyIsTheSame(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if report.Actors != 604 || report.Bytes < 9_000_000 || rounds["copied"] != 1024 || rounds["compared"] != 1024 {
+			if report.Actors != 605 || report.Bytes < 14_000_000 || rounds["copied"] != 1024 || rounds["compared"] != 1024 {
 				t.Errorf("%+v %v", report, rounds)
 			}
 			if err := target.Close(); err != nil {
@@ -317,6 +332,48 @@ func TestWhatIsNotCopied(t *testing.T) {
 	}
 }
 
+// [STORE-4]: a store that somebody begins to use while it is copied is noticed at the end.
+func TestAStoreThatIsUsedMeanwhile(t *testing.T) {
+	for _, used := range []string{"source", "target"} {
+		t.Run(used, func(t *testing.T) {
+			there := inDirectory(t)
+			stores := map[string]store.Movable{"source": inDirectory(t).open(t, false), "target": there.open(t, true)}
+			create(t, stores["source"], "a")
+			_, err := transfer.Copy(t.Context(), stores["source"], stores["target"], func(round string, n int) {
+				if round == "compared" && n == address.Partitions {
+					l := store.Lease{ID: "g/1", Kind: store.RunnerLease, Session: "s"}
+					if _, err := stores[used].Grant(t.Context(), l, time.Hour); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			if !errors.Is(err, transfer.ErrInUse) {
+				t.Errorf("got %v", err)
+			}
+			_ = stores["target"].Close()
+			if _, err := there(t, false); !errors.Is(err, store.ErrHalfCopied) {
+				t.Errorf("it is opened: %v", err)
+			}
+		})
+	}
+}
+
+// forgetful is a store that does not remember types.
+type forgetful struct{ store.Movable }
+
+func (forgetful) RememberTypes(context.Context, []string) error { return nil }
+
+// [STORE-4]: the known types are no actor's, and have to arrive all the same.
+func TestTypesThatDoNotArrive(t *testing.T) {
+	source, target := inDirectory(t).open(t, false), inDirectory(t).open(t, true)
+	if err := source.RememberTypes(t.Context(), []string{"room"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transfer.Copy(t.Context(), source, forgetful{target}, silent); !errors.Is(err, transfer.ErrDiffers) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // corrupting is a store that does not keep what it is given.
 type corrupting struct{ store.Movable }
 
@@ -338,8 +395,11 @@ func TestADifferenceIsNoticed(t *testing.T) {
 	source, there := inDirectory(t).open(t, false), inDirectory(t)
 	fill(t, source)
 	target := there.open(t, true)
-	if _, err := transfer.Copy(t.Context(), source, corrupting{target}, silent); !errors.Is(err, transfer.ErrDiffers) {
-		t.Errorf("got %v", err)
+	many := address.Address{Namespace: "default", Type: "room", Key: []string{"many"}}
+	where := fmt.Sprintf("partitions [%d]", many.Partition())
+	_, err := transfer.Copy(t.Context(), source, corrupting{target}, silent)
+	if !errors.Is(err, transfer.ErrDiffers) || !strings.Contains(err.Error(), where) {
+		t.Errorf("got %v, want %s", err, where)
 	}
 	_ = target.Close()
 	if _, err := there(t, false); !errors.Is(err, store.ErrHalfCopied) {
