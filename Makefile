@@ -20,7 +20,7 @@ BENCH        ?= .
 RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 # Everything a generator writes. check-generated deletes exactly this.
-GENERATED := internal/gen internal/wire/codes_gen.go clients/go/codes_gen.go spec/vectors
+GENERATED := internal/gen internal/wire/codes_gen.go clients/go/codes_gen.go clients/js/src/gen runner-js/src/gen spec/vectors
 
 .DEFAULT_GOAL := help
 .PHONY: help run test build check layers lint lint-go lint-proto generate check-generated conformance bench microbench fuzz soak clean
@@ -76,17 +76,22 @@ lint-proto: $(BUF)
 layers: $(BUF) ## the repository's own rules: imports, package comments, requirement ids, sizes
 	$(GO) test .
 
-generate: $(BUF) bin/spectool ## regenerate everything that is derived from spec/
+# Everything that is derived from spec/. buf removes what else is in a folder, so the tool comes after it.
+define GENERATE
 	$(BUF) generate
+	$(BUF) generate --template buf.gen.es.yaml --path spec/proto/stagedoor/common --path spec/proto/stagedoor/client -o clients/js/src/gen
+	$(BUF) generate --template buf.gen.es.yaml --path spec/proto/stagedoor/common --path spec/proto/stagedoor/runner -o runner-js/src/gen
 	bin/spectool errors
 	bin/spectool vectors
+endef
+
+generate: $(BUF) bin/spectool ## regenerate everything that is derived from spec/
+	$(GENERATE)
 
 # The tool is built before the generated files go, since it may import some of them.
 check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any difference
 	rm -rf $(GENERATED)
-	$(BUF) generate
-	bin/spectool errors
-	bin/spectool vectors
+	$(GENERATE)
 	git diff --exit-code --stat -- $(GENERATED)
 	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
 		if [ -n "$$new" ]; then echo "generated, but not in git:"; echo "$$new"; exit 1; fi

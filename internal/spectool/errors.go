@@ -31,7 +31,13 @@ func generateErrors() error {
 	if err := writeGo("internal/wire/codes_gen.go", registrySource(codes)); err != nil {
 		return err
 	}
-	return writeGo("clients/go/codes_gen.go", namesSource("client", codes))
+	if err := writeGo("clients/go/codes_gen.go", namesSource("client", codes)); err != nil {
+		return err
+	}
+	if err := write("clients/js/src/gen/codes.ts", []byte(tablesTS("c", codes))); err != nil {
+		return err
+	}
+	return write("runner-js/src/gen/codes.ts", []byte(tablesTS("r", codes)))
 }
 
 // parseRegistry reads the table rows: code, status, retryable, ran, from, message.
@@ -128,6 +134,11 @@ func writeGo(path, source string) error {
 	if err != nil {
 		return fmt.Errorf("format %s: %w", path, err)
 	}
+	return write(path, out)
+}
+
+// write leaves a file as it is that would not change.
+func write(path string, out []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, out) {
 		return nil
 	}
