@@ -7,6 +7,7 @@ STORE  ?= embedded
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .tools/golangci-lint-$(GOLANGCI_VERSION)
+NODE_MODULES     := node_modules/.package-lock.json
 BUF              := node_modules/@bufbuild/buf-linux-x64/bin/buf
 
 # Two packages at a time keep a two-core machine busy without starving the tests that measure time.
@@ -23,7 +24,7 @@ RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 GENERATED := internal/gen internal/wire/codes_gen.go clients/go/codes_gen.go clients/js/src/gen runner-js/src/gen spec/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build check layers lint lint-go lint-proto generate check-generated conformance bench microbench fuzz soak clean
+.PHONY: help run test build check layers lint lint-go lint-js lint-proto generate check-generated conformance bench microbench fuzz soak clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,16 +37,31 @@ else
 	bin/stagedoor dev --listen $(LISTEN) --store $(STORE) -- bin/examples
 endif
 
-test: $(BUF) redis-server ## run every test, with the race detector; installs what they need
+test: test-js test-go ## run every test, with the race detector; installs what they need
+
+.PHONY: test-go test-js
+test-go: $(BUF) redis-server
 	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
 	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) ./...
 
+# From the packages' sources, but for the tests of what is published.
+test-js: $(NODE_MODULES) chromium bin/stagedoor bin/examples
+	npm run build
+	npx vitest run
+
 # The tests start Redis servers of their own; the service that Debian's package brings is not used.
-.PHONY: redis-server
+.PHONY: redis-server chromium
 redis-server:
-	@command -v redis-server >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server; } || \
-		{ echo "the tests start redis-server, version 7.0 or later: install it (Debian: apt-get install redis-server)" >&2; exit 1; }
+	@$(call INSTALL,redis-server,redis-server,version 7.0 or later)
+
+chromium:
+	@$(call INSTALL,chromium,chromium,)
+
+# INSTALL takes a command, the package of Debian that has it, and what else to say of it.
+INSTALL = command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); } || \
+	{ echo "the tests start $(1)$(if $(3),$(comma) $(3)): install it (Debian: apt-get install $(2))" >&2; exit 1; }
+comma := ,
 
 build: bin/stagedoor $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
 
@@ -65,10 +81,13 @@ bin/spectool:
 
 check: lint layers check-generated ## all static checks: linters, layers, generated code, protobuf
 
-lint: lint-go lint-proto ## golangci-lint and buf
+lint: lint-go lint-js lint-proto ## golangci-lint, eslint and tsc, buf
 
 lint-go: $(GOLANGCI)
 	$(GOLANGCI) run ./...
+
+lint-js: $(NODE_MODULES)
+	npm run check
 
 lint-proto: $(BUF)
 	$(BUF) lint
@@ -118,14 +137,15 @@ soak: ## run the tests that can go on for long, at length (STAGEDOOR_SOAK=1)
 		$$(grep -rl --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.tools STAGEDOOR_SOAK . | xargs -n 1 dirname | sort -u)
 
 clean: ## remove what the other commands made; tools and data stay
-	rm -rf bin
+	rm -rf bin clients/*/dist runner-js/dist examples/*/dist
+	find clients runner-js examples -name '*.tsbuildinfo' -not -path '*/node_modules/*' -delete
 
 # npm writes this file at the end of an installation, so it is older than the lock file exactly when it is stale.
-node_modules/.package-lock.json: package.json package-lock.json
+$(NODE_MODULES): package.json package-lock.json $(wildcard clients/*/package.json examples/*/package.json) runner-js/package.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
-$(BUF): node_modules/.package-lock.json ;
+$(BUF): $(NODE_MODULES) ;
 
 $(GOLANGCI):
 	mkdir -p .tools
