@@ -34,7 +34,7 @@ func TestGeneratedCodeIsFresh(t *testing.T) {
 	}
 	fresh := t.TempDir()
 	copyTree(t, "spec", fresh)
-	for _, dir := range []string{"internal/wire", "clients/go", "spec/vectors"} {
+	for _, dir := range []string{"internal/wire", "clients/go", "clients/js/src/gen", "runner-js/src/gen", "spec/vectors"} {
 		if err := os.MkdirAll(filepath.Join(fresh, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -42,6 +42,10 @@ func TestGeneratedCodeIsFresh(t *testing.T) {
 	tool := filepath.Join(t.TempDir(), "spectool")
 	run(t, ".", "go", "build", "-o", tool, "./internal/spectool")
 	run(t, ".", buf, "generate", "-o", fresh)
+	for pkg, protocol := range map[string]string{"clients/js": "client", "runner-js": "runner"} {
+		run(t, ".", buf, "generate", "--template", "buf.gen.es.yaml", "--path", "spec/proto/stagedoor/common",
+			"--path", "spec/proto/stagedoor/"+protocol, "-o", filepath.Join(fresh, pkg, "src/gen"))
+	}
 	run(t, fresh, tool, "errors")
 	run(t, fresh, tool, "vectors")
 	for _, path := range generated(t) {

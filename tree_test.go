@@ -59,7 +59,7 @@ func skipped(dir string) bool {
 	case ".git", ".tools", ".stagedoor", "stagedoor-data", "bin", "target", ".idea", ".vscode":
 		return true
 	}
-	return filepath.Base(dir) == "node_modules"
+	return filepath.Base(dir) == "node_modules" || filepath.Base(dir) == "dist"
 }
 
 func (t *tree) parse(path string) error {

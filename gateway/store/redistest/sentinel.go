@@ -34,13 +34,13 @@ func Sentinel(t testing.TB, o Options) *Servers {
 	return s
 }
 
-// watching are a Sentinel's directives. It calls a master dead after a second without an answer, and tries again soon when the
-// Sentinels did not agree on who promotes a replica.
+// watching are a Sentinel's directives. It calls a master dead after a second without an answer, and tries again after two when
+// the Sentinels did not agree on who promotes a replica.
 func (s *Servers) watching(master *Node) []string {
 	lines := []string{
 		fmt.Sprintf("sentinel monitor %s %s %d", masterName, master.hostPort(), quorum),
 		fmt.Sprintf("sentinel down-after-milliseconds %s %d", masterName, time.Second.Milliseconds()),
-		fmt.Sprintf("sentinel failover-timeout %s %d", masterName, (3 * time.Second).Milliseconds()),
+		fmt.Sprintf("sentinel failover-timeout %s %d", masterName, (2 * time.Second).Milliseconds()),
 	}
 	if s.options.User != "" {
 		lines = append(lines, fmt.Sprintf("sentinel auth-user %s %s", masterName, s.options.User))
