@@ -7,6 +7,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
+      { find: "#websocket", replacement: at("clients/js/src/socket/node.ts") },
       { find: /^@stagedoor\/client$/, replacement: at("clients/js/src/index.ts") },
       { find: /^@stagedoor\/client\/values$/, replacement: at("clients/js/src/values/index.ts") },
       { find: /^@stagedoor\/react$/, replacement: at("clients/react/src/index.ts") },

@@ -1,0 +1,51 @@
+/** Fifo is a queue whose ends cost the same however long it is. */
+export class Fifo<T> {
+  private items: T[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(item: T): void {
+    this.items.push(item);
+  }
+
+  peek(): T | undefined {
+    return this.items[this.head];
+  }
+
+  at(index: number): T | undefined {
+    return this.items[this.head + index];
+  }
+
+  shift(): T | undefined {
+    if (this.length === 0) return undefined;
+    const item = this.items[this.head] as T;
+    this.head++;
+    if (this.head > 64 && this.head * 2 > this.items.length) this.compact();
+    return item;
+  }
+
+  /** removeAt takes out an item in the middle; it costs the length of the queue. */
+  removeAt(index: number): void {
+    this.items.splice(this.head + index, 1);
+  }
+
+  /** take is all items; the queue is empty then. */
+  take(): T[] {
+    const items = this.items.slice(this.head);
+    this.items = [];
+    this.head = 0;
+    return items;
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.items.slice(this.head)[Symbol.iterator]();
+  }
+
+  private compact(): void {
+    this.items = this.items.slice(this.head);
+    this.head = 0;
+  }
+}

@@ -1,0 +1,26 @@
+/** Socket is a WebSocket, reduced to what a session needs. */
+export interface Socket {
+  /** Bytes that were sent and have not left the process. */
+  readonly bufferedBytes: number;
+  send(data: Uint8Array<ArrayBuffer> | string): void;
+  close(): void;
+  /** ref says whether the socket keeps its process alive, where there are such things. */
+  ref(busy: boolean): void;
+}
+
+/** SocketEvents is what happens to a socket. Nothing comes after closed. */
+export interface SocketEvents {
+  opened(): void;
+  message(data: Uint8Array | string): void;
+  /** The socket is gone, or was never there. */
+  closed(reason: string): void;
+}
+
+export interface SocketOptions {
+  readonly url: string;
+  readonly subprotocol: string;
+  /** The longest message that is taken, where that can be said. */
+  readonly maxMessageBytes: number;
+}
+
+export type OpenSocket = (options: SocketOptions, events: SocketEvents) => Socket;

@@ -1,0 +1,18 @@
+import type { OpenSocket } from "./socket.ts";
+
+/** openSocket opens the WebSocket that browsers, Deno, Bun and others have. */
+export const openSocket: OpenSocket = ({ url, subprotocol }, events) => {
+  const socket = new WebSocket(url, [subprotocol]);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => events.opened();
+  socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => events.message(typeof data === "string" ? data : new Uint8Array(data));
+  socket.onclose = ({ code, reason }) => events.closed(`the socket was closed (${[code, reason].filter(Boolean).join(" ")})`);
+  return {
+    get bufferedBytes() {
+      return socket.bufferedAmount;
+    },
+    send: (data) => socket.send(data),
+    close: () => socket.close(),
+    ref: () => {},
+  };
+};

@@ -1,0 +1,74 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
+import type { WebSocket } from "ws";
+import { proto } from "../src/wire/codec.ts";
+import type { Unknown } from "../src/wire/frame.ts";
+import type { Draft, Message, MessageKind } from "../src/wire/messages.ts";
+
+/** Peer is the gateway's end of one socket, in the hands of a test. */
+export interface Peer {
+  readonly socket: WebSocket;
+  send(...messages: Draft[]): void;
+  /** next is the next message, which must be of the kind. */
+  next<K extends MessageKind>(kind: K): Promise<Extract<Message, { kind: K }>>;
+  /** gone resolves when the client has left the socket. */
+  readonly gone: Promise<unknown>;
+}
+
+export interface Peers {
+  readonly url: string;
+  /** accept is the next socket that the client opens. */
+  accept(): Promise<Peer>;
+  stop(): void;
+}
+
+/** startPeers is a gateway that does nothing by itself: for what a real one cannot be brought to do. */
+export async function startPeers(): Promise<Peers> {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => proto.subprotocol });
+  await once(server, "listening");
+  const waiting = queue<Peer>();
+  server.on("connection", (socket: WebSocket) => waiting.push(peerOf(socket)));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    accept: () => waiting.shift(),
+    stop() {
+      for (const socket of server.clients) socket.terminate();
+      server.close();
+    },
+  };
+}
+
+function peerOf(socket: WebSocket): Peer {
+  const messages = queue<Message | Unknown>();
+  socket.on("message", (data: Buffer) => {
+    for (const { message } of proto.decode(new Uint8Array(data), 1 << 24)) messages.push(message);
+  });
+  return {
+    socket,
+    send: (...list) => socket.send(Buffer.concat(list.map((message) => proto.encode(message) as Uint8Array))),
+    async next(kind) {
+      const message = await messages.shift();
+      if (message.kind !== kind) throw new Error(`a ${message.kind} came instead of a ${kind}: ${inspect(message)}`);
+      return message as never;
+    },
+    gone: once(socket, "close"),
+  };
+}
+
+function inspect(message: object): string {
+  return JSON.stringify(message, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+function queue<T>(): { push(item: T): void; shift(): Promise<T> } {
+  const items: T[] = [];
+  const takers: ((item: T) => void)[] = [];
+  return {
+    push(item) {
+      const taker = takers.shift();
+      if (taker) taker(item);
+      else items.push(item);
+    },
+    shift: () => (items.length > 0 ? Promise.resolve(items.shift() as T) : new Promise((resolve) => takers.push(resolve))),
+  };
+}

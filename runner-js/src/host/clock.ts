@@ -1,0 +1,14 @@
+/** now is a clock in milliseconds that is not set. */
+export function now(): number {
+  return performance.now();
+}
+
+/** Timer is what `later` has begun. */
+export type Timer = ReturnType<typeof setTimeout>;
+
+/** later does something after a time, if the process lives that long: no actor keeps it alive, its link does. */
+export function later(ms: number, what: () => void): Timer {
+  const timer = setTimeout(what, ms);
+  timer.unref();
+  return timer;
+}

@@ -1,0 +1,92 @@
+import type { Definition } from "../actor/definition.ts";
+import type { Config } from "./config.ts";
+import { ensureGateway } from "./development.ts";
+import { developmentEndpoint } from "./endpoint.ts";
+import { startRunner } from "./runner.ts";
+import type { RunningRunner } from "./runner.ts";
+import { onStopSignal } from "./signals.ts";
+
+/** One registry's runner: started once, whoever asks first, and stopped with what else the registry has open. */
+export class Lifecycle {
+  readonly #use: Readonly<Record<string, Definition>>;
+  readonly #config: () => Config;
+  readonly #client: () => object;
+  /** Closed by stop, behind the runner. */
+  readonly #closers = new Set<() => Promise<void>>();
+  #starting: Promise<void> | undefined;
+  #runner: RunningRunner | undefined;
+  #stopping: Promise<void> | undefined;
+  #releaseSignals: (() => void) | undefined;
+
+  constructor(use: Readonly<Record<string, Definition>>, config: () => Config, client: () => object) {
+    this.#use = use;
+    this.#config = config;
+    this.#client = client;
+  }
+
+  /** Where the gateway is: configured, or in development the local one. */
+  endpoint(): string {
+    const config = this.#config();
+    if (config.endpoint !== undefined) return config.endpoint;
+    if (config.development) return developmentEndpoint(process.env);
+    throw new Error("no endpoint is configured: set STAGEDOOR_ENDPOINT, or setup({ endpoint })");
+  }
+
+  /** Starts the runner, if it does not run; fulfilled when the gateway has taken it. After a failure the next call tries again. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  /** Has something closed when the registry stops. */
+  onStop(close: () => Promise<void>): void {
+    this.#closers.add(close);
+    this.#handleSignals();
+  }
+
+  /** Hands the actors over, stops the runner, and closes what is open. Afterwards it can be started again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop().finally(() => (this.#stopping = undefined));
+    return this.#stopping;
+  }
+
+  async #start(): Promise<void> {
+    await this.#stopping;
+    const config = this.#config();
+    const endpoint = this.endpoint();
+    this.#handleSignals();
+    if (config.endpoint === undefined) await ensureGateway(process.env, config.log);
+    const runner = startRunner({ config, endpoint, use: this.#use, client: this.#client });
+    this.#runner = runner;
+    let taken = false;
+    const over = (): void => {
+      if (this.#runner === runner) this.#runner = this.#starting = undefined;
+    };
+    runner.ended.then(over, (error: unknown) => {
+      over();
+      if (!taken) return; // whoever started it is told
+      config.log.fatal("the gateway does not take this runner any more", { error });
+      process.exitCode = 1;
+    });
+    await runner.ready;
+    taken = true;
+  }
+
+  async #stop(): Promise<void> {
+    const runner = this.#runner;
+    runner?.stop();
+    await runner?.ended.catch(() => undefined);
+    await Promise.allSettled([...this.#closers].map((close) => close()));
+    this.#closers.clear();
+    this.#releaseSignals?.();
+    this.#releaseSignals = undefined;
+  }
+
+  #handleSignals(): void {
+    if (this.#releaseSignals !== undefined || !this.#config().handleSignals) return;
+    this.#releaseSignals = onStopSignal(() => this.stop());
+  }
+}

@@ -1,0 +1,56 @@
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { pathToFileURL } from "node:url";
+import { getRequestListener } from "@hono/node-server";
+
+export type FetchHandler = (request: Request) => Response | Promise<Response>;
+
+/** Where `listen()` takes HTTP. */
+export interface ListenOptions {
+  /** Default: the option `port` of setup(); 0: any free one. */
+  readonly port?: number;
+  /** Default: all addresses. */
+  readonly hostname?: string;
+}
+
+/** An HTTP server of Node that answers with a fetch handler. */
+export interface Listening {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Takes HTTP with Node's server. */
+export async function listenOn(fetch: FetchHandler, options: Required<Pick<ListenOptions, "port">> & ListenOptions): Promise<Listening> {
+  const server = createServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.hostname, resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/**
+ * Whether a value is the default export of the program that Node runs: Bun and `deno serve` then listen by themselves, Node
+ * does not. Settled when that module is evaluated.
+ */
+export async function isDefaultExportOfProgram(value: object): Promise<boolean> {
+  const program = process.argv[1];
+  if (program === undefined || "Bun" in globalThis || "Deno" in globalThis) return false;
+  try {
+    // The module is there already: importing it again by its URL gives the same one, also through loaders such as tsx.
+    const main = (await import(pathToFileURL(program).href)) as { readonly default?: unknown };
+    return main.default === value || (main.default as { readonly default?: unknown } | undefined)?.default === value;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,97 @@
+import { lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+// Processes that share a development gateway count themselves in a folder of their own, by files named for their process ids.
+// The last one that ends stops the gateway, if one of them has started it. A process that was killed leaves its file behind;
+// it no longer counts, since no process has its id.
+
+const joined = new Set<string>();
+
+/**
+ * Counts this process among the users of the gateway at an address, until it ends.
+ *
+ * @returns their folder. Nobody but this user may write to it.
+ */
+export function joinUsers(address: string): string {
+  const user = process.getuid?.() ?? 0;
+  const folder = join(tmpdir(), `stagedoor-dev-${user}-${address.replace(/[^A-Za-z0-9.-]/g, "_")}`);
+  if (joined.has(folder)) return folder;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      enter(folder, user);
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === 10) throw error; // the last one has just left
+    }
+  }
+  joined.add(folder);
+  process.once("exit", () => {
+    leave(folder);
+  });
+  return folder;
+}
+
+function enter(folder: string, user: number): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const at = lstatSync(folder);
+  if (!at.isDirectory() || (process.getuid && at.uid !== user)) {
+    throw new Error(`${folder} is not a folder of this user; remove it, or set STAGEDOOR_ENDPOINT`);
+  }
+  writeFileSync(join(folder, String(process.pid)), "");
+}
+
+/** Notes a gateway that this process has started. Where several begin together, only one of them gets the address. */
+export function recordGateway(folder: string, pid: number, address: string): void {
+  writeFileSync(join(folder, `gateway-${process.pid}.pid`), `${pid} ${address}`);
+}
+
+function leave(folder: string): void {
+  rmSync(join(folder, String(process.pid)), { force: true });
+  if (others(folder).length > 0) return;
+  const files = readdirSync(folder).filter((name) => name.startsWith("gateway-"));
+  const gateways = files.filter((name) => name.endsWith(".pid")).map((name) => readGateway(join(folder, name)));
+  for (const name of files) rmSync(join(folder, name), { force: true });
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Somebody enters: that one finds no gateway, and starts another.
+  }
+  for (const pid of gateways) {
+    try {
+      if (pid !== undefined) process.kill(pid, "SIGTERM");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** The living processes that count, besides this one. Files of dead ones are removed. */
+function others(folder: string): number[] {
+  const pids = readdirSync(folder)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  for (const pid of pids) if (!isAlive(pid)) rmSync(join(folder, String(pid)), { force: true });
+  return pids.filter((pid) => pid !== process.pid && isAlive(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** The gateway's process, if that id is still its own where the system can tell. */
+function readGateway(file: string): number | undefined {
+  const [pid, address] = readFileSync(file, "utf8").split(" ");
+  if (pid === undefined || address === undefined || !/^[1-9]\d*$/.test(pid)) return undefined;
+  try {
+    if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(address)) return undefined;
+  } catch {
+    if (process.platform === "linux") return undefined;
+  }
+  return Number(pid);
+}
