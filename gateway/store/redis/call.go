@@ -196,12 +196,12 @@ func (c *client) sendBatch(ctx context.Context, b *batch) {
 		commands = append(commands, r.command(builder))
 	}
 	if b.wait != waitNothing {
-		commands = append(commands, b.wait.command(builder, c.cfg.Replicas))
+		commands = append(commands, b.wait.command(builder, c.surveyor.e.replicas))
 	}
 	replies := b.node.client.DoMulti(ctx, commands...)
 	var unconfirmed error
 	if b.wait != waitNothing {
-		unconfirmed = b.wait.reached(replies[len(replies)-1], c.cfg.Replicas)
+		unconfirmed = b.wait.reached(replies[len(replies)-1], c.surveyor.e.replicas)
 	}
 	checked := b.node.current(b.health)
 	for i, r := range b.requests {

@@ -29,7 +29,6 @@ type Config struct {
 	// store.ErrHalfCopied.
 	Importing bool
 	Require   []store.Durability // classes without which Open fails with ErrClass
-	Replicas  int                // that acknowledge class Replicated; default 1
 	Limits    store.Limits       // zero: store.DefaultLimits
 	Logger    *slog.Logger       // nil: nothing is logged
 }
@@ -37,9 +36,6 @@ type Config struct {
 const defaultPrefix = "stagedoor:"
 
 func (c Config) withDefaults() Config {
-	if c.Replicas == 0 {
-		c.Replicas = 1
-	}
 	if c.Limits == (store.Limits{}) {
 		c.Limits = store.DefaultLimits()
 	}
@@ -88,7 +84,7 @@ func connect(ctx context.Context, cfg Config, l library) (*client, error) {
 		return nil, err
 	}
 	cfg.Prefix = cmp.Or(cfg.Prefix, e.prefix, defaultPrefix)
-	c := &client{cfg: cfg, library: l, surveyor: newSurveyor(e, cfg.Replicas), stopped: make(chan struct{})}
+	c := &client{cfg: cfg, library: l, surveyor: newSurveyor(e), stopped: make(chan struct{})}
 	c.surveyor.log = c.logNode
 	if err := c.begin(ctx); err != nil {
 		c.surveyor.close()

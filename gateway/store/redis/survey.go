@@ -36,10 +36,9 @@ const (
 // surveyor is the one goroutine that finds out where the masters are and what they can promise. Callers read what it
 // published, and ask for another look when something went wrong.
 type surveyor struct {
-	e        *endpoint
-	replicas int
-	inspect  func(context.Context, *node, *topology) error // what else has to hold; may write
-	log      func(n *node, err error)                      // a node is down, or up again
+	e       *endpoint
+	inspect func(context.Context, *node, *topology) error // what else has to hold; may write
+	log     func(n *node, err error)                      // a node is down, or up again
 
 	topology atomicTopology
 	back     atomic.Pointer[time.Time] // when a master was last reached that had been away or is a new one; nil: never
@@ -53,9 +52,9 @@ type surveyor struct {
 	opened    bool // what is found from now on may be a change
 }
 
-func newSurveyor(e *endpoint, replicas int) *surveyor {
+func newSurveyor(e *endpoint) *surveyor {
 	s := &surveyor{
-		e: e, replicas: replicas, kicks: make(chan struct{}, 1),
+		e: e, kicks: make(chan struct{}, 1),
 		nodes: map[string]*node{}, sentinels: map[string]*node{},
 	}
 	s.surveyed.init()
@@ -137,7 +136,7 @@ func (s *surveyor) check(parent context.Context, n *node, t *topology) error {
 		}
 		if h.err == nil {
 			h.history = f.info["run_id"] + f.info["master_replid"]
-			h.classes = f.judge(s.replicas)
+			h.classes = f.judge(s.e.replicas)
 			h.err = s.inspect(ctx, n, t)
 		}
 		if h.err == nil && n.current(h) || ctx.Err() != nil {

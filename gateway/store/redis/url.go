@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // rediss:// is the same over TLS. Parameters:
 //
 //	prefix             of all keys, so that several stores can share a database; default stagedoor:
+//	replicas           how many acknowledge class replicated, 1 to 16; default 1
 //	master             the hosts are Sentinels that watch a master of this name
 //	sentinel_user, sentinel_password
 //	cluster            true or false; without it the servers are asked
@@ -31,6 +33,7 @@ type endpoint struct {
 	user, password   string
 	db               int
 	prefix           string // empty: defaultPrefix
+	replicas         int
 	master           string
 	sentinelUser     string
 	sentinelPassword string
@@ -41,6 +44,7 @@ type endpoint struct {
 const (
 	defaultPort  = "6379"
 	sentinelPort = "26379"
+	maxReplicas  = 16
 )
 
 // prefixForm leaves out what has a meaning for Redis: braces for hash tags, the characters of patterns.
@@ -133,9 +137,9 @@ func single(parameters url.Values, name string) (string, error) {
 }
 
 func (e *endpoint) setParameters(parameters url.Values, secure bool) error {
-	var ca, cert, key, serverName string
+	var ca, cert, key, serverName, replicas string
 	for name, into := range map[string]*string{
-		"prefix": &e.prefix, "master": &e.master, "sentinel_user": &e.sentinelUser, "sentinel_password": &e.sentinelPassword,
+		"prefix": &e.prefix, "replicas": &replicas, "master": &e.master, "sentinel_user": &e.sentinelUser, "sentinel_password": &e.sentinelPassword,
 		"cluster": &e.cluster, "ca": &ca, "cert": &cert, "key": &key, "server_name": &serverName,
 	} {
 		value, err := single(parameters, name)
@@ -146,6 +150,9 @@ func (e *endpoint) setParameters(parameters url.Values, secure bool) error {
 	}
 	for name := range parameters {
 		return fmt.Errorf("parameter %q is not known", name)
+	}
+	if err := e.setReplicas(cmp.Or(replicas, "1")); err != nil {
+		return err
 	}
 	switch {
 	case !prefixForm.MatchString(e.prefix):
@@ -164,6 +171,13 @@ func (e *endpoint) setParameters(parameters url.Values, secure bool) error {
 		return nil
 	}
 	return e.setTLS(ca, cert, key, serverName)
+}
+
+func (e *endpoint) setReplicas(value string) (err error) {
+	if e.replicas, err = strconv.Atoi(value); err != nil || e.replicas < 1 || e.replicas > maxReplicas {
+		return fmt.Errorf("replicas=%s: it is 1 to %d", value, maxReplicas)
+	}
+	return nil
 }
 
 func (e *endpoint) setTLS(ca, cert, key, serverName string) error {

@@ -20,6 +20,7 @@ func TestURLs(t *testing.T) {
 		"redis://a,b?master=m":        {seeds: []string{"a:26379", "b:26379"}, master: "m"},
 		"redis://a:1?cluster=true":    {seeds: []string{"a:1"}, cluster: "true"},
 		"redis://a:1?prefix=x-1:":     {seeds: []string{"a:1"}, prefix: "x-1:"},
+		"redis://a:1?replicas=2":      {seeds: []string{"a:1"}, replicas: 2},
 		"rediss://a:1?server_name=sn": {seeds: []string{"a:1"}},
 	} {
 		got, err := parseURL(raw)
@@ -29,7 +30,7 @@ func TestURLs(t *testing.T) {
 		}
 		if !slices.Equal(got.seeds, want.seeds) || got.db != want.db || got.user != want.user ||
 			got.password != want.password || got.master != want.master || got.cluster != want.cluster ||
-			got.prefix != want.prefix {
+			got.prefix != want.prefix || got.replicas != max(1, want.replicas) {
 			t.Errorf("%s: %+v", raw, got)
 		}
 		if secure := strings.HasPrefix(raw, "rediss"); secure != (got.tls != nil) || secure && got.tls.ServerName != "sn" {
@@ -57,6 +58,8 @@ func TestMalformedURLsAreRefusedWithoutThePassword(t *testing.T) {
 		"redis://sesame@a":                               "needs a password",
 		"redis://u:sesame@a?colour=red":                  "not known",
 		"redis://u:sesame@a?prefix={p1}:":                "up to 64 of",
+		"redis://u:sesame@a?replicas=0":                  "1 to 16",
+		"redis://u:sesame@a?replicas=all":                "1 to 16",
 		"redis://u:sesame@a?cluster=maybe":               "true or false",
 		"redis://u:sesame@a/1?cluster=true":              "database 0 only",
 		"redis://u:sesame@a?cluster=true&master=m":       "no Sentinels",

@@ -21,7 +21,7 @@ func Wipe(ctx context.Context, raw string) error {
 	if e.prefix == "" {
 		return fmt.Errorf("wipe %s: it names no prefix", redact(raw))
 	}
-	s := newSurveyor(e, 1)
+	s := newSurveyor(e)
 	defer s.close()
 	if err := s.tellCluster(ctx); err != nil {
 		return fmt.Errorf("wipe %s: %w", redact(raw), err)

@@ -29,6 +29,8 @@ type Options struct {
 	User, Password string
 	TLS            bool
 	Config         []string // further directives, "name value"
+	// OneHeir: of several replicas only the last may be promoted.
+	OneHeir bool
 }
 
 // Servers are the processes of one test.
@@ -55,8 +57,12 @@ func Replicated(t testing.TB, o Options, replicas int) *Servers {
 	t.Helper()
 	s := prepare(t, o)
 	s.Nodes = []*Node{s.start(nil)}
-	for range replicas {
-		s.Nodes = append(s.Nodes, s.start([]string{"replicaof " + s.Nodes[0].hostPort()}))
+	for i := range replicas {
+		config := []string{"replicaof " + s.Nodes[0].hostPort()}
+		if o.OneHeir && i < replicas-1 {
+			config = append(config, "replica-priority 0")
+		}
+		s.Nodes = append(s.Nodes, s.start(config))
 	}
 	s.awaitReplicas(s.Nodes[0], replicas)
 	return s
