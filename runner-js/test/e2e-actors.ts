@@ -33,7 +33,7 @@ export const counter = actor({
 });
 
 export const values = actor({
-  state: { value: undefined },
+  createState: (): { value: unknown } => ({ value: undefined }),
   actions: {
     put: (c, value: unknown) => {
       c.state.value = value;

@@ -82,7 +82,7 @@ describe("a start", () => {
     }
   });
 
-  it.each([
+  it.each<[string, object, string, number]>([
     ["createState", { createState: () => { throw new Error("broken"); } }, "internal.error", 0],
     ["onWake", { state: { n: 1 }, onWake: () => Promise.reject(new Error("broken")) }, "internal.error", 1],
     ["a state that cannot be stored", { createState: () => ({ f: () => 0 }) }, "internal.error", 0],
@@ -104,6 +104,12 @@ describe("a start", () => {
     }
     expect(stage.port.closed).toBe(true);
     expect(stage.host.size).toBe(0);
+  });
+
+  it("with a state that is too large fails", async () => {
+    const stage = new Stage(actor({ createState: () => ({ text: "x".repeat(100) }), actions: {} }), { limits: { maxState: 50 } }).start();
+    await tick();
+    expect(stage.news()).toEqual(["stopped startFailed state.too_large"]);
   });
 
   it("that takes too long fails", async () => {
@@ -397,6 +403,57 @@ describe("turns", () => {
     stage.call("slow", [1e6]);
     stage.say({ kind: "fence", nonce: 5n, actor: 7 });
     expect(stage.news()).toEqual(['commit 2 +0 state {"n":1}', "fence"]);
+  });
+});
+
+describe("c.client()", () => {
+  it("is told to wait until what was changed is durable", async () => {
+    const said: unknown[] = [];
+    const def = actor({
+      state: { n: 0 },
+      actions: {
+        go: async (c) => {
+          const client = c.client() as unknown as { settle: () => Promise<void> | undefined };
+          said.push(client === (c.client() as unknown), client.settle());
+          c.state.n++;
+          await client.settle();
+          said.push("left");
+        },
+      },
+    });
+    const stage = new Stage(def, {}, { clientFor: (settle) => ({ settle }) }).start();
+    await tick();
+    stage.acknowledge = false;
+    stage.news();
+    stage.call("go");
+    await tick();
+    expect(stage.news()).toEqual(['commit 2 +0 state {"n":1}']);
+    expect(said).toEqual([true, undefined]);
+    stage.ack();
+    await tick();
+    expect(said.at(-1)).toBe("left");
+    expect(stage.news()).toEqual(["result 1"]);
+  });
+});
+
+describe("a promise of another kind", () => {
+  it("is awaited; one that fails on the way fails the call alone", async () => {
+    const def = actor({
+      state: {},
+      actions: {
+        eager: () => ({ then: (resolve: (value: number) => void) => resolve(5) }),
+        hostile: () => ({
+          get then(): never {
+            throw new Error("no");
+          },
+        }),
+        get: () => 1,
+      },
+    });
+    const stage = await begin(def);
+    for (const action of ["eager", "hostile", "get"]) stage.call(action);
+    await tick();
+    expect([1, 2, 3].map((id) => stage.result(id)?.error ?? stage.result(id)?.output)).toEqual([5, "internal.error", 1]);
   });
 });
 

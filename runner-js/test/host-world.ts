@@ -104,8 +104,8 @@ export class Stage {
   start(fields: Partial<StartActor> = {}): this {
     const m: StartActor = {
       kind: "startActor", actor: this.port.ref, id: "here-1", namespace: "default", type: "thing", key: ["a", "b"], generation: 1,
-      nonce: new Uint8Array(16), version: fields.create === false ? 3 : 0, create: true, input: undefined, state: undefined, preload: [],
-      preloaded: [], deadlineMs: 10_000, nowMs: 0, restoredConnections: 0, attempt: 0, trace: new Uint8Array(), region: "here", goneConnections: [],
+      nonce: new Uint8Array(16), version: fields.create === false ? 3 : 0, create: true, input: undefined, state: undefined,
+      deadlineMs: 10_000, nowMs: 0, restoredConnections: 0, attempt: 0, trace: new Uint8Array(), region: "here", goneConnections: [],
       ...fields,
     };
     this.seat = this.host.start(m, this.port);
@@ -114,6 +114,11 @@ export class Stage {
 
   say(m: ActorMessage): void {
     this.seat.receive(m);
+  }
+
+  /** The id that the next call or open gets. */
+  get nextId(): number {
+    return this.#id + 1;
   }
 
   /** call delivers a call and gives its id. */

@@ -45,3 +45,11 @@ test("actors call each other through c.client()", async (t) => {
   const { client } = await setupTest(t, registry);
   expect(await client.adder.getOrCreate(["x"]).add("b", 4)).toBe(4);
 });
+
+test("takes the context of node:test", async () => {
+  const done: (() => Promise<void>)[] = [];
+  const { client, endpoint } = await setupTest({ after: (f: () => Promise<void>) => void done.push(f) }, registry);
+  expect(await client.counter.getOrCreate(["a"]).increment(1)).toBe(1);
+  for (const f of done) await f();
+  await expect(fetch(`${endpoint}/healthz`)).rejects.toThrow();
+});

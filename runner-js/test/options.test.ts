@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { resolveConfig } from "../src/registry/config.ts";
-import { formatEndpoint, parseEndpoint } from "../src/registry/endpoint.ts";
+import { developmentEndpoint, formatEndpoint, parseEndpoint } from "../src/registry/endpoint.ts";
 import { settings } from "../src/registry/settings.ts";
 import type { Setting } from "../src/registry/settings.ts";
 import { version } from "../src/registry/version.ts";
@@ -92,6 +92,17 @@ describe("endpoints", () => {
       expect(formatEndpoint(parseEndpoint(text, "it"))).toBe(text);
     }
     expect(parseEndpoint("wss://host.example/", "it").url).toBe("https://host.example");
+  });
+
+  test("of the development gateway follow STAGEDOOR_LISTEN", () => {
+    const at = (listen?: string) => developmentEndpoint({ STAGEDOOR_LISTEN: listen });
+    expect([at(), at("127.0.0.1:7000"), at(":7000"), at("0.0.0.0:7000"), at("[::]:7000"), at("[::1]:7000"), at("localhost:7000")]).toEqual([
+      "http://127.0.0.1:6420",
+      ...Array<string>(4).fill("http://127.0.0.1:7000"),
+      "http://[::1]:7000",
+      "http://localhost:7000",
+    ]);
+    expect(() => at("7000")).toThrow("write host:port");
   });
 });
 

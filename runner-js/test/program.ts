@@ -22,6 +22,7 @@ const packages = {
   stagedoor: at("../src/index.ts"),
   "stagedoor/client": at("../src/client.ts"),
   "@stagedoor/client": at("../../clients/js/src/index.ts"),
+  "#websocket": at("../../clients/js/src/socket/node.ts"),
   "@stagedoor/client/values": at("../../clients/js/src/values/index.ts"),
 };
 

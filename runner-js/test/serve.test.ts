@@ -174,7 +174,7 @@ describe("the handler", () => {
       process.env["NODE_ENV"] = NODE_ENV;
     });
     const lines: string[] = [];
-    const take = (first: string | object): void => void lines.push(String(first));
+    const take = (first: string | object): void => void lines.push(typeof first === "string" ? first : "");
     const logger = { trace: take, debug: take, info: take, warn: take, error: take, fatal: take };
     const registry = setup({ use: { counter }, handleSignals: false, logger });
     const answer = await ask(registry, "/api/rivet/metadata");

@@ -47,7 +47,7 @@ describe("views", () => {
     state.s.add("a");
     state.m.set("k", 1);
     state.m.delete("none");
-    delete state.none;
+    delete (state as { none?: unknown }).none;
     expect(noticed(root)).toBe(false);
   });
 
@@ -89,7 +89,7 @@ describe("views", () => {
   });
 
   it("are replaced by what they show where they are stored elsewhere", () => {
-    const { root, state } = rootOf({ a: { n: 1 }, b: undefined, list: [] as unknown[] });
+    const { root, state } = rootOf<{ a: { n: number }; b?: object; list: unknown[] }>({ a: { n: 1 }, list: [] });
     state.b = { again: state.a, in: [state.a] };
     state.list.push(state.a);
     const value = root.value as { a: object; b: { again: object; in: object[] }; list: object[] };
@@ -101,7 +101,7 @@ describe("views", () => {
 
   it("of another root are copied", () => {
     const one = rootOf({ o: { n: 1 }, m: new Map([["k", 1]]) });
-    const two = rootOf({});
+    const two = rootOf<{ o?: { n: number }; m?: Map<string, number> }>({});
     two.state.o = one.state.o;
     two.state.m = one.state.m;
     two.state.o.n = 2;

@@ -1,6 +1,6 @@
 // What must not compile stands behind @ts-expect-error. reference.test.ts runs the TypeScript compiler over this file.
 import { actor, event, setup } from "stagedoor";
-import type { ActionContextOf, ActorConn, ActorContextOf, ActorHandle, Client, ConnOf, Registry, StateOf } from "stagedoor";
+import type { ActionContextOf, ActorConn, ActorContextOf, ActorHandle, Client, Conn, ConnOf, Registry, StateOf } from "stagedoor";
 import { createClient } from "stagedoor/client";
 import { describe, expectTypeOf, test } from "vitest";
 
@@ -9,13 +9,20 @@ interface Member {
   since: number;
 }
 
+interface RoomState {
+  title: string;
+  users: Record<string, boolean>;
+}
+
+const events = { joined: event<{ userId: string }>(), over: event<void>(), said: event<[user: string, text: string]>(), names: event<string[]>() };
+
 const room = actor({
-  createState: async (c, input: { title: string }) => ({ title: input.title, users: {} as Record<string, boolean> }),
+  createState: async (c, input: { title: string }): Promise<RoomState> => ({ title: input.title, users: {} }),
   createVars: async (c) => ({ started: c.state.title.length }),
   createConnState: (c, params: { userId: string }): Member => ({ userId: params.userId, since: c.vars.started }),
-  events: { joined: event<{ userId: string }>(), over: event<void>(), said: event<[user: string, text: string]>(), names: event<string[]>() },
+  events,
   onWake: (c) => {
-    for (const conn of c.conns.values()) expectTypeOf(conn).toEqualTypeOf<ConnOf<typeof early>>();
+    for (const conn of c.conns.values()) expectTypeOf(conn).toEqualTypeOf<Conn<{ userId: string }, Member, typeof events>>();
   },
   onConnect: (c, conn) => {
     expectTypeOf(conn.params).toEqualTypeOf<{ userId: string }>();
@@ -34,14 +41,6 @@ const room = actor({
   },
 });
 
-// The same without actions that refer to it.
-const early = actor({
-  createState: async (c, input: { title: string }) => ({ title: input.title }),
-  createConnState: (c, params: { userId: string }): Member => ({ userId: params.userId, since: 0 }),
-  events: { joined: event<{ userId: string }>(), over: event<void>(), said: event<[user: string, text: string]>(), names: event<string[]>() },
-  actions: {},
-});
-
 const counter = actor({ state: { count: 0 }, actions: { increment: (c, amount: number) => (c.state.count += amount) } });
 const registry = setup({ use: { room, counter } });
 const makeClient = (): Client<typeof registry> => createClient<typeof registry>({ endpoint: "http://127.0.0.1:9" });
@@ -49,10 +48,11 @@ const makeClient = (): Client<typeof registry> => createClient<typeof registry>(
 describe("definitions", () => {
   test("state, params and input are inferred", () => {
     expectTypeOf<StateOf<typeof counter>>().toEqualTypeOf<{ count: number }>();
-    expectTypeOf<StateOf<typeof room>>().toEqualTypeOf<{ title: string; users: Record<string, boolean> }>();
+    expectTypeOf<StateOf<typeof room>>().toEqualTypeOf<RoomState>();
     expectTypeOf<(typeof room)["~types"]["input"]>().toEqualTypeOf<{ title: string }>();
     expectTypeOf<(typeof room)["~types"]["connParams"]>().toEqualTypeOf<{ userId: string }>();
     expectTypeOf<ActionContextOf<typeof room>["vars"]>().toEqualTypeOf<{ started: number }>();
+    expectTypeOf<ConnOf<typeof room>>().toEqualTypeOf<Conn<{ userId: string }, Member, typeof events>>();
     expectTypeOf<ActorContextOf<typeof counter>["state"]>().toEqualTypeOf<{ count: number }>();
     expectTypeOf(registry).toExtend<Registry>();
   });

@@ -81,7 +81,18 @@ export function settingsOf(options: ClientOptions): Settings {
     backoffMaxMs: positive(options, "backoffMaxMs", 30_000),
     maxQueuedBytes: positive(options, "maxQueuedBytes", 64 << 20),
     maxMessageBytes: positive(options, "maxMessageBytes", 16 << 20),
-    log: options.log ?? (() => {}),
+    log: logOf(options),
+  };
+}
+
+/** logOf is the log, which harms nobody when it fails itself. */
+function logOf({ log }: ClientOptions): Settings["log"] {
+  return (level, message, fields) => {
+    try {
+      log?.(level, message, fields);
+    } catch (error) {
+      console.error("The log of a Stagedoor client failed:", error);
+    }
   };
 }
 

@@ -169,6 +169,16 @@ describe.each(["proto", "json"] as const)("in %s", (encoding) => {
     await c.dispose();
   });
 
+  test("more than a socket takes at once", async () => {
+    const c = client();
+    const conn = c.counter.getOrCreate(unique("many bytes")).connect();
+    const text = "x".repeat(300_000);
+    const errors = await Promise.all(Array.from({ length: 40 }, () => conn.action({ name: "nothing", args: [text] }).catch((error: unknown) => error)));
+    for (const error of errors) expect(error).toMatchObject({ group: "actor", code: "action_not_found" });
+    expect(await conn.increment(1)).toBe(1);
+    await c.dispose();
+  });
+
   test("an AbortSignal gives a call up", async () => {
     const c = client();
     const counter = c.counter.getOrCreate(unique("abort"));

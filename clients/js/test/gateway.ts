@@ -45,6 +45,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   if (options.runner) args.push("--", ...options.runner);
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } });
   const exited = once(child, "exit");
+  const orphaned = () => child.kill("SIGTERM"); // a test that timed out has not stopped it
+  process.once("exit", orphaned);
   const port = await listening(child, log);
   const url = `http://127.0.0.1:${port}`;
   await ready(url, child, log);
@@ -54,6 +56,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       child.kill(signal);
       await exited;
     }
+    process.off("exit", orphaned);
     if (options.data === undefined) await rm(data, { recursive: true, force: true });
   };
   return { url, port, pid: child.pid as number, data, log, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };

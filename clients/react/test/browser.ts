@@ -1,5 +1,4 @@
 // Chromium, and the pages that the tests open in it: bundled from their sources, served on the loopback.
-import { existsSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -35,7 +34,7 @@ export async function bundlePage(source: string, react: ReactVersion): Promise<s
     jsx: "automatic",
     ignoreAnnotations: true, // the pages stand in a package that says it has no side effects
     define: { "process.env.NODE_ENV": '"development"' },
-    alias: { ...packages, ...(react === 18 && { react: "react-18", "react-dom": "react-dom-18" }) },
+    alias: { ...packages, ...(react === 18 && { react: at("../../react-18/node_modules/react"), "react-dom": at("../../react-18/node_modules/react-dom") }) },
   });
   return result.outputFiles[0]!.text;
 }
@@ -91,9 +90,4 @@ export async function openPage(browser: Browser, url: string): Promise<WatchedPa
   });
   await page.goto(url);
   return { page, complaints };
-}
-
-/** Whether pages can be built with a version: the package has 19, and 18 under another name. */
-export function hasReact(version: ReactVersion): boolean {
-  return version === 19 || ["..", "../../.."].some((folder) => existsSync(at(`${folder}/node_modules/react-18`)));
 }

@@ -6,7 +6,7 @@ import { renderToString } from "react-dom/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startGateway, type Gateway } from "../../js/test/gateway.ts";
 import { registryOf } from "./actors.ts";
-import { hasReact, launchBrowser, type PageServer } from "./browser.ts";
+import { launchBrowser, type PageServer } from "./browser.ts";
 import { Lab, serveLab } from "./lab.ts";
 import { App, type LabActor } from "./pages/app.tsx";
 
@@ -46,8 +46,6 @@ const logOf = (room: string) => client.room.getOrCreate(room).log();
 const expectLog = (room: string) => expect.poll(() => logOf(room), { timeout: 30_000 });
 
 describe.each([19, 18] as const)("useActor of React %i", (version) => {
-  if (!hasReact(version)) return test.skip("is not installed here");
-
   let server: PageServer;
   let shown: Lab;
   beforeAll(async () => void (server = await serveLab(version)));

@@ -38,5 +38,5 @@ const declared: EventType<never> = Object.freeze({ kind: "event" });
  * sending or subscribing to another is event.not_found [CONN-9].
  */
 export function event<T = unknown>(): EventType<T> {
-  return declared as EventType<T>;
+  return declared;
 }

@@ -54,11 +54,17 @@ function loggerOf(sink: Sink): Logger {
 }
 
 function show(value: unknown): string {
-  if (value instanceof Error) return value.stack ?? String(value);
+  if (value instanceof Error) return showError(value);
   if (typeof value === "string") return /^[^\s="]+$/.test(value) ? value : JSON.stringify(value);
   try {
     return JSON.stringify(value, (_, v: unknown) => (typeof v === "bigint" ? `${v}n` : v)) ?? String(value);
   } catch {
     return String(value);
   }
+}
+
+/** What it says of itself, with its code if it has one, and where it was thrown. */
+function showError(error: Error): string {
+  const header = `${error.name}: ${error.message}`;
+  return error.stack?.startsWith(header) ? String(error) + error.stack.slice(header.length) : `${String(error)} ${error.stack ?? ""}`;
 }

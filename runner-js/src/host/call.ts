@@ -20,6 +20,7 @@ export class CallTurn extends Turn {
   #answered = false;
   #timer: Timer | undefined;
   #abort: AbortController | undefined;
+  #aborted = false;
 
   constructor(actor: Incarnation, m: Call) {
     super(actor, actor.type.serial);
@@ -39,7 +40,7 @@ export class CallTurn extends Turn {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      if (this.#answered || this.actor.halting) this.#abort.abort();
+      if (this.#aborted || this.actor.halting) this.#abort.abort();
     }
     return this.#abort.signal;
   }
@@ -50,13 +51,12 @@ export class CallTurn extends Turn {
     const action = actor.def.actions.get(m.action);
     if (action === undefined) this.#unrun("actor.action_not_found", `The actor type ${actor.name} has no action "${m.action}".`);
     if (action === undefined || !this.#prepare()) return true;
-    let output: unknown;
     try {
-      output = action(new ActionContext(actor, this), ...this.#args);
+      const output = action(new ActionContext(actor, this), ...this.#args);
+      return isPromise(output) ? this.#await(output, (value) => this.#respond(value)) : this.#respond(output);
     } catch (error) {
       return this.#fail(error);
     }
-    return isPromise(output) ? this.#await(output, (value) => this.#respond(value)) : this.#respond(output);
   }
 
   /** prepare finds what keeps the call from running after all, and decodes the arguments. */
@@ -99,7 +99,7 @@ export class CallTurn extends Turn {
   /** await goes on when a promise of the user's is settled; the first one of a turn has its time measured. */
   #await(promise: PromiseLike<unknown>, then: (value: unknown) => boolean): false {
     this.#timer ??= later(this.#remaining(), () => this.#timeOut());
-    promise.then(
+    void Promise.resolve(promise).then( // which settles later, whatever it is
       (value) => {
         if (!this.#answered && then(value)) this.#end();
       },
@@ -129,7 +129,7 @@ export class CallTurn extends Turn {
       if (output !== undefined && output.length > limit) {
         throw fault("action.result_too_large", `The result of ${this.#m.action} has ${output.length} bytes, at most ${limit} are allowed.`);
       }
-      actor.stateChanged();
+      actor.data.changed();
       this.#answered = true;
       if (!this.lost) actor.ledger.output({ kind: "callResult", actor: actor.port.ref, id: this.id, output });
     } catch (error) {
@@ -141,7 +141,7 @@ export class CallTurn extends Turn {
   #fail(thrown: unknown): true {
     const { actor } = this;
     this.#answered = true;
-    actor.stateChanged();
+    actor.data.changed();
     if (this.lost) return true;
     const { error, hidden } = tell(this.#canceledBy(thrown) ? fault("action.canceled") : thrown, "yes", actor.port.session);
     if (hidden) actor.log.error("an action failed", { action: this.#m.action, error: thrown });
@@ -158,17 +158,23 @@ export class CallTurn extends Turn {
   #timeOut(): void {
     if (this.#answered) return;
     this.#fail(fault("action.timed_out"));
-    this.#abort?.abort(new DOMException("the action took too long", "TimeoutError"));
+    this.#cut(new DOMException("the action took too long", "TimeoutError"));
     this.#end();
   }
 
   override cancel(late: boolean, began: boolean): void {
     if (!began) this.#unrun(late ? "action.timed_out" : "action.canceled");
     else if (late) this.#timeOut();
-    else this.#abort?.abort();
+    else this.#cut();
   }
 
   override halt(): void {
-    this.#abort?.abort();
+    this.#cut();
+  }
+
+  /** cut aborts the signal: the action is to give up. */
+  #cut(reason?: DOMException): void {
+    this.#aborted = true;
+    this.#abort?.abort(reason);
   }
 }

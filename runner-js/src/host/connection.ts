@@ -14,7 +14,6 @@ export class Connection {
   readonly id: string;
   /** What the user sees of it: one object per connection. */
   readonly outer: Conn;
-  readonly root: Root;
   /** 0: the gateway has it no more. */
   ref: number;
   /** In the actor's list. */
@@ -28,14 +27,20 @@ export class Connection {
   readonly #encodedParams: Uint8Array;
   #params: unknown;
   #decoded = false;
+  #root: Root | undefined;
 
   constructor(actor: Incarnation, id: string, ref: number, params: Uint8Array) {
     this.actor = actor;
     this.id = id;
     this.ref = ref;
     this.#encodedParams = params;
-    this.root = new Root("conn.state", () => actor.conns.touch(this));
     this.outer = new Conn(this);
+  }
+
+  /** The state, tracked. */
+  get root(): Root {
+    this.#root ??= new Root("conn.state", () => this.actor.conns.touch(this));
+    return this.#root;
   }
 
   get params(): unknown {

@@ -44,19 +44,19 @@ export class HostContext implements Omit<ActorContext<unknown, unknown, unknown,
   }
 
   get state(): unknown {
-    return this.#actor.state;
+    return this.#actor.data.state;
   }
 
   set state(value: unknown) {
-    this.#actor.state = value;
+    this.#actor.data.state = value;
   }
 
   get vars(): unknown {
-    return this.#actor.vars;
+    return this.#actor.data.vars;
   }
 
   set vars(value: unknown) {
-    this.#actor.vars = value;
+    this.#actor.data.vars = value;
   }
 
   get conns(): ReadonlyMap<string, Conn> {

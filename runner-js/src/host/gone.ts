@@ -71,7 +71,7 @@ function find(actor: Incarnation, ref: number): Connection | undefined {
     return conn;
   }
   for (const turn of actor.mailbox.running) {
-    if (turn instanceof OpenTurn && turn.ref === ref) turn.left = true;
+    if (turn instanceof OpenTurn && turn.ref === ref && !turn.lost) turn.left = true;
   }
   return undefined;
 }

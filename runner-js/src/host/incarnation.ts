@@ -2,13 +2,16 @@ import { bindLogger } from "../actor/log.ts";
 import type { Logger } from "../actor/log.ts";
 import type { Definition } from "../actor/definition.ts";
 import type { Port, Seat } from "../link/port.ts";
-import { Root } from "../state/index.ts";
+import type { Root } from "../state/index.ts";
 import type { ActorIntent, ActorMessage, Adopted, ConnectionOpen, HostedActor, StartActor, StopActor, StopOutcome, WireError } from "../wire/messages.ts";
 import { offerOf, rejoin, setAdrift } from "./adopt.ts";
+import { Arrival } from "./arrival.ts";
 import { CallTurn } from "./call.ts";
 import { Connections } from "./connections.ts";
 import { HostContext } from "./context.ts";
-import { fault, stopped, tell, wireFault } from "./fault.ts";
+import { failTurns } from "./crash.ts";
+import { ActorData } from "./data.ts";
+import { errorOf, stopped, tell, wireFault } from "./fault.ts";
 import { FenceTurn } from "./fence.ts";
 import { GoneTurn } from "./gone.ts";
 import type { ActorHost } from "./host.ts";
@@ -29,13 +32,6 @@ export interface Ending {
   readonly error: WireError | undefined;
 }
 
-/** Arriving is a start or an adoption whose restored connections are still to come [CONN-6]. */
-interface Arriving {
-  readonly expected: number;
-  readonly restored: ConnectionOpen[];
-  readonly then: (restored: readonly ConnectionOpen[]) => void;
-}
-
 /**
  * Incarnation is one actor in memory, from StartActor to ActorStopped [LIFE-9], also where it is adopted in between [LEASE-4]. It is the
  * protocol's side of the actor's life; its parts do the rest.
@@ -50,7 +46,7 @@ export class Incarnation implements Seat {
   generation: number;
   nonce: Uint8Array;
 
-  readonly root: Root;
+  readonly data: ActorData;
   readonly ledger: Ledger;
   readonly outbox: Outbox;
   readonly mailbox: Mailbox;
@@ -59,8 +55,6 @@ export class Incarnation implements Seat {
   readonly rest: Rest;
   readonly context: HostContext;
 
-  /** How much of the actor there is for user code: no state yet, no vars yet, all. */
-  phase: "bare" | "stateful" | "whole" = "bare";
   /** It may commit: a new actor has its first state [STATE-1]. */
   born = false;
   /** The start has succeeded. */
@@ -74,8 +68,7 @@ export class Incarnation implements Seat {
   ending: Ending | undefined;
   crashed: WireError | undefined;
   #destroying: "" | "wished" | "told" = "";
-  #arriving: Arriving | undefined;
-  #vars: unknown;
+  #arrival: Arrival | undefined;
   #abort: AbortController | undefined;
   #log: Logger | undefined;
   #kv: KvStore | undefined;
@@ -97,7 +90,7 @@ export class Incarnation implements Seat {
     this.reads = new Reads(this);
     this.rest = new Rest(this);
     this.context = new HostContext(this);
-    this.root = new Root("state", () => this.ledger.arm());
+    this.data = new ActorData(this);
     this.#arrive(m.restoredConnections, (restored) => this.#start(m, restored));
   }
 
@@ -107,6 +100,10 @@ export class Incarnation implements Seat {
 
   get name(): string {
     return this.type.name;
+  }
+
+  get root(): Root {
+    return this.data.root;
   }
 
   get log(): Logger {
@@ -122,31 +119,6 @@ export class Incarnation implements Seat {
   get client(): unknown {
     this.#client ??= this.host.clientFor(() => this.save());
     return this.#client;
-  }
-
-  get state(): unknown {
-    this.#mustHaveState();
-    return this.root.view;
-  }
-
-  set state(value: unknown) {
-    this.#mustHaveState();
-    this.root.replace(value);
-  }
-
-  get vars(): unknown {
-    if (this.def.vars === undefined) throw fault("state.invalid", `The actor type ${this.name} declares no vars: give vars or createVars.`);
-    if (this.phase !== "whole") throw new Error("c.vars is not there before createVars has made it");
-    return this.#vars;
-  }
-
-  set vars(value: unknown) {
-    this.#vars = value;
-  }
-
-  #mustHaveState(): void {
-    if (this.def.state === undefined) throw fault("state.invalid", `The actor type ${this.name} declares no state: give state or createState.`);
-    if (this.phase === "bare") throw new Error("c.state is not there before createState has made it");
   }
 
   /** halting: a stop has begun. */
@@ -202,7 +174,7 @@ export class Incarnation implements Seat {
   adrift(): HostedActor | undefined {
     if (this.over) return undefined;
     if (this.adriftNow) {
-      this.#arriving = undefined;
+      this.#arrival = undefined;
       return offerOf(this);
     }
     if (!this.ready || this.halting || this.closing || this.crashed !== undefined || this.ending !== undefined) {
@@ -248,14 +220,14 @@ export class Incarnation implements Seat {
 
   // The start.
 
-  #arrive(expected: number, then: Arriving["then"]): void {
-    this.#arriving = { expected, restored: [], then };
+  #arrive(expected: number, then: (restored: readonly ConnectionOpen[]) => void): void {
+    this.#arrival = new Arrival(expected, then);
     this.#arrived();
   }
 
   #open(m: ConnectionOpen): void {
     if (m.restored) {
-      this.#arriving?.restored.push(m);
+      this.#arrival?.add(m);
       this.#arrived();
     } else if (this.#takesCalls()) {
       this.mailbox.take(new OpenTurn(this, m));
@@ -265,10 +237,10 @@ export class Incarnation implements Seat {
   }
 
   #arrived(): void {
-    const arriving = this.#arriving;
-    if (arriving === undefined || arriving.restored.length < arriving.expected) return;
-    this.#arriving = undefined;
-    arriving.then(arriving.restored);
+    const arrival = this.#arrival;
+    if (arrival?.complete !== true) return;
+    this.#arrival = undefined;
+    arrival.go();
   }
 
   #start(m: StartActor, restored: readonly ConnectionOpen[]): void {
@@ -288,7 +260,7 @@ export class Incarnation implements Seat {
 
   /** startFailed reports the failure, behind the commit that may be under way [LIFE-3]. Calls that wait go back. */
   startFailed(thrown: unknown): void {
-    if (this.over || this.crashed !== undefined) return;
+    if (this.over || this.crashed !== undefined || this.ending !== undefined) return;
     const { error, hidden } = tell(thrown, "yes", this.port.session);
     if (hidden) this.log.error("the start failed", { error: thrown });
     this.ledger.drop();
@@ -312,7 +284,7 @@ export class Incarnation implements Seat {
 
   /** mayBegin tells whether a turn may begin now [LEASE-2]. */
   mayBegin(): boolean {
-    return !(this.over || this.adriftNow || this.closing || this.#arriving !== undefined) && !this.outbox.overfull && this.port.session.leaseValid();
+    return !(this.over || this.adriftNow || this.closing || this.#arrival !== undefined) && !this.outbox.overfull && this.port.session.leaseValid();
   }
 
   #takesCalls(): boolean {
@@ -330,22 +302,6 @@ export class Incarnation implements Seat {
     this.rest.begin();
     this.mailbox.pump();
     this.rest.ask();
-  }
-
-  /** stateChanged calls onStateChange if the state has changed since it was called last. */
-  stateChanged(): void {
-    if (!this.root.unseen) return;
-    this.root.unseen = false;
-    const { onStateChange } = this.def.hooks;
-    if (onStateChange === undefined || this.phase !== "whole" || this.over) return;
-    this.root.locked = "the state cannot be changed in onStateChange";
-    try {
-      onStateChange(this.context, this.root.view);
-    } catch (error) {
-      this.log.error("onStateChange failed", { error });
-    } finally {
-      this.root.locked = undefined;
-    }
   }
 
   // Flushes and what follows them.
@@ -402,7 +358,7 @@ export class Incarnation implements Seat {
 
   #stopActor(m: StopActor): void {
     if (m.reason === "fenced" || this.adriftNow) return this.end("fenced");
-    if (this.#arriving !== undefined) return this.end("startFailed", wireFault("actor.stopping")); // its start has not begun
+    if (this.#arrival !== undefined) return this.end("startFailed", wireFault("actor.stopping")); // its start has not begun
     if (this.stop !== undefined) {
       if (m.reason === "destroy") this.stop.destroys = true; // it may follow a sleep that has not begun
       return;
@@ -418,32 +374,20 @@ export class Incarnation implements Seat {
   }
 
   /**
-   * crash ends an actor that cannot go on, such as one whose state is too large: the turns since the last commit sent fail with the
-   * error, calls that have not begun go back, and after the commit under way the gateway restarts it from there [STATE-2].
+   * crash ends an actor that cannot go on, such as one whose state is too large: after the commit under way the gateway restarts it
+   * from there [STATE-2].
    */
   crash(error: WireError): void {
     if (this.over || this.crashed !== undefined) return;
+    if (!this.ready) return this.startFailed(errorOf(error));
     this.log.error("the actor crashed; it restarts from its last commit", { error: `${error.group}.${error.code}: ${error.message}` });
     this.crashed = error;
     if (this.adriftNow) { // nobody is there to be told
       this.drop();
       return this.port.close();
     }
-    const outputs = [...this.outbox.drop(), ...this.ledger.drop()];
-    for (const m of outputs) {
-      if (m.kind === "callResult") this.#fail(m.id, error);
-    }
-    for (const turn of this.mailbox.running) {
-      if (turn.id === 0 || turn.lost) continue;
-      turn.lost = true;
-      this.#fail(turn.id, error);
-    }
-    this.mailbox.empty(true);
+    failTurns(this, error);
     this.afterFlush();
-  }
-
-  #fail(id: number, error: WireError): void {
-    this.port.send({ kind: "callResult", actor: this.port.ref, id, error });
   }
 
   /** end is the last thing an incarnation does: ActorStopped. */

@@ -98,7 +98,7 @@ export class Ledger {
       return false;
     }
     if (!actor.born) return true;
-    actor.stateChanged();
+    actor.data.changed();
     for (const m of actor.conns.changedStates()) {
       this.#held.push(m);
       this.#bytes += sizeOf(m);

@@ -71,7 +71,7 @@ export class Mailbox {
   cancel(id: number, reason: CancelReason): void {
     const late = reason === "deadline";
     for (const turn of this.#running) {
-      if (turn.id === id) return turn.cancel(late, true);
+      if (turn.id === id && !turn.lost) return turn.cancel(late, true);
     }
     const at = this.#queue.findIndex((turn) => turn.id === id);
     if (at >= 0) this.#queue.splice(at, 1)[0]?.cancel(late, false);

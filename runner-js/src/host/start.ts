@@ -59,7 +59,7 @@ export class StartTurn extends Turn {
           : await bounded("createState", options.createStateTimeout, state.create(actor.context, input));
       actor.root.replace(value);
     }
-    actor.phase = "stateful";
+    actor.data.phase = "stateful";
     if (hooks.onCreate !== undefined) await bounded("onCreate", options.onCreateTimeout, hooks.onCreate(actor.context, input));
     actor.born = true;
     actor.root.dirty = true;
@@ -81,7 +81,7 @@ export class StartTurn extends Turn {
     } catch (error) {
       throw fault("state.invalid", `The actor's state cannot be decoded: ${(error as Error).message}.`);
     }
-    actor.phase = "stateful";
+    actor.data.phase = "stateful";
     actor.born = true;
   }
 
@@ -89,11 +89,11 @@ export class StartTurn extends Turn {
     const { actor } = this;
     const { vars, hooks, options } = actor.def;
     if (vars !== undefined) {
-      actor.phase = "stateful";
-      actor.vars =
+      actor.data.phase = "stateful";
+      actor.data.vars =
         vars.kind === "value" ? structuredClone(vars.value) : await bounded("createVars", options.createVarsTimeout, vars.create(actor.context));
     }
-    actor.phase = "whole";
+    actor.data.phase = "whole";
     if (hooks.onWake !== undefined) await bounded("onWake", options.onWakeTimeout, hooks.onWake(actor.context));
   }
 }

@@ -31,7 +31,7 @@ const runnerTimeoutMs = 5_000;
 /** What a client without endpoint does at its first use. */
 export async function prepareClient(config: Config, lifecycle: Lifecycle): Promise<string> {
   const where = target(config, lifecycle);
-  if (!config.development) return where;
+  if (!config.development || lifecycle.down) return where;
   const started = lifecycle.start();
   if (config.endpoint === undefined) await started;
   else await settledWithin(started, runnerTimeoutMs); // others may host the actors: the call shows it

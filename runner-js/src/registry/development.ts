@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../actor/log.ts";
 import { findBinary } from "./binary.ts";
-import { developmentEndpoint } from "./endpoint.ts";
+import { developmentEndpoint, developmentListen } from "./endpoint.ts";
 import { settings } from "./settings.ts";
 import { joinUsers, recordGateway } from "./users.ts";
 
@@ -17,17 +17,24 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * Finds the development gateway, or starts one: `stagedoor dev` with its data in STAGEDOOR_DATA (`.stagedoor` in the working
  * directory). The address decides which one it is, so processes share it. It outlives the process that started it, and is
- * stopped when the last process that used it ends; one that was started by hand is left alone.
+ * stopped when the last process that used it ends or leaves it; one that was started by hand is left alone.
  *
- * @returns its endpoint
+ * @returns leaves it
  */
-export async function ensureGateway(env: Environment, log: Logger): Promise<string> {
+export async function ensureGateway(env: Environment, log: Logger): Promise<() => void> {
   const endpoint = developmentEndpoint(env);
-  const folder = joinUsers(new URL(endpoint).host); // before the probe: the last one that leaves meanwhile must see this one
-  if (await isGateway(endpoint)) {
-    log.info(`using the development gateway at ${endpoint}`);
-    return endpoint;
+  const users = joinUsers(new URL(endpoint).host); // before the probe: the last one that leaves meanwhile must see this one
+  try {
+    if (await isGateway(endpoint)) log.info(`using the development gateway at ${endpoint}`);
+    else await startGateway(endpoint, users.folder, env, log);
+  } catch (error) {
+    users.leave();
+    throw error;
   }
+  return users.leave;
+}
+
+async function startGateway(endpoint: string, folder: string, env: Environment, log: Logger): Promise<void> {
   const binary = findBinary(env, process.cwd());
   if (binary === undefined) {
     throw new Error(
@@ -38,18 +45,17 @@ export async function ensureGateway(env: Environment, log: Logger): Promise<stri
   const data = env["STAGEDOOR_DATA"] || join(process.cwd(), ".stagedoor");
   log.info(`starting the development gateway ${binary} at ${endpoint}, data in ${data}`);
   const logFile = join(folder, `gateway-${process.pid}.log`);
-  const child = startGateway(binary, new URL(endpoint).host, data, logFile, env);
-  if (child.pid !== undefined) recordGateway(folder, child.pid, new URL(endpoint).host);
+  const child = spawnGateway(binary, data, logFile, env);
+  if (child.pid !== undefined) recordGateway(folder, child.pid, developmentListen(env));
   await untilReady(endpoint, child, logFile);
-  return endpoint;
 }
 
-function startGateway(binary: string, listen: string, data: string, logFile: string, env: Environment): ChildProcess {
+function spawnGateway(binary: string, data: string, logFile: string, env: Environment): ChildProcess {
   mkdirSync(data, { recursive: true });
   const output = openSync(logFile, "w", 0o600);
   try {
     // Detached: Ctrl-C in the terminal must not end it before the actors are handed over.
-    const child = spawn(binary, ["dev", "--listen", listen, "--data", data], {
+    const child = spawn(binary, ["dev", "--listen", developmentListen(env), "--data", data], {
       detached: true,
       stdio: ["ignore", output, output],
       env: gatewayEnvironment(env),

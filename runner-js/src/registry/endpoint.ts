@@ -8,12 +8,18 @@ export interface Endpoint {
   readonly token: string | undefined;
 }
 
-/** Where the development gateway listens, unless STAGEDOOR_LISTEN says otherwise. */
-export const defaultListen = "127.0.0.1:6420";
+/** Where the development gateway of an environment listens: STAGEDOOR_LISTEN, as the gateway itself reads it. */
+export function developmentListen(env: Readonly<Record<string, string | undefined>>): string {
+  return env["STAGEDOOR_LISTEN"] || "127.0.0.1:6420";
+}
 
 /** Where the development gateway of an environment is, started or not. */
 export function developmentEndpoint(env: Readonly<Record<string, string | undefined>>): string {
-  return `http://${env["STAGEDOOR_LISTEN"] || defaultListen}`;
+  const listen = developmentListen(env);
+  const [, host, port] = /^(.*):(\d{1,5})$/.exec(listen) ?? [];
+  if (host === undefined || port === undefined) throw new TypeError(`STAGEDOOR_LISTEN is ${JSON.stringify(listen)}; write host:port`);
+  const every = ["", "0.0.0.0", "[::]"].includes(host);
+  return `http://${every ? "127.0.0.1" : host}:${port}`;
 }
 
 const schemes = ["http:", "https:", "ws:", "wss:"];

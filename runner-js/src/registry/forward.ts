@@ -63,7 +63,7 @@ export async function forward(request: Request, path: string, endpoint: string):
     return new Response(answer.body, { status: answer.status, headers: headersForCaller(answer.headers) });
   } catch (error) {
     if (isTooLarge(error)) return tooLarge();
-    if (request.signal.aborted) throw error;
+    if (request.signal.aborted) return errorAnswer(499, "action.canceled", "The caller canceled the call.");
     return errorAnswer(503, "client.unreachable", "The gateway cannot be reached.", true);
   }
 }

@@ -7,7 +7,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { version } from "./version.ts";
 
 /** How long a request waits for the runner to be taken by the gateway. */
-const readyTimeoutMs = 10_000;
+const readyTimeoutMs = 5_000;
 
 /** What the handler answers from. */
 export interface HandlerParts {
@@ -27,6 +27,7 @@ export async function handle(parts: HandlerParts, request: Request): Promise<Res
     return errorAnswer(404, "request.not_found", `This registry answers under ${config.basePath}; setup({ basePath }) changes that.`);
   }
   const path = pathname.slice(config.basePath.length).replace(/\/$/, "");
+  if (parts.lifecycle.down) return errorAnswer(503, "runner.draining", "The runner was shut down.", true);
   if (isForwarded(path)) return forwarded(parts, request, path);
   if (!["", "/metadata", "/health"].includes(path)) return errorAnswer(404, "request.not_found", "There is no such endpoint.");
   if (request.method === "OPTIONS") return preflight();

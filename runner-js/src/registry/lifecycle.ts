@@ -14,9 +14,13 @@ export class Lifecycle {
   /** Closed by stop, behind the runner. */
   readonly #closers = new Set<() => Promise<void>>();
   #starting: Promise<void> | undefined;
+  /** Ends a start that is not yet a runner. */
+  #canceled = new AbortController();
   #runner: RunningRunner | undefined;
   #stopping: Promise<void> | undefined;
   #releaseSignals: (() => void) | undefined;
+  #leaveGateway: (() => void) | undefined;
+  #down = false;
 
   constructor(use: Readonly<Record<string, Definition>>, config: () => Config, client: () => object) {
     this.#use = use;
@@ -34,11 +38,17 @@ export class Lifecycle {
 
   /** Starts the runner, if it does not run; fulfilled when the gateway has taken it. After a failure the next call tries again. */
   start(): Promise<void> {
+    this.#down = false;
     this.#starting ??= this.#start().catch((error: unknown) => {
       this.#starting = undefined;
       throw error;
     });
     return this.#starting;
+  }
+
+  /** What was told to stop stays down until somebody starts it in so many words: requests and clients that come late do not. */
+  get down(): boolean {
+    return this.#down;
   }
 
   /** Has something closed when the registry stops. */
@@ -47,18 +57,21 @@ export class Lifecycle {
     this.#handleSignals();
   }
 
-  /** Hands the actors over, stops the runner, and closes what is open. Afterwards it can be started again. */
+  /** Hands the actors over, stops the runner, and closes what is open. */
   stop(): Promise<void> {
+    this.#down = true;
     this.#stopping ??= this.#stop().finally(() => (this.#stopping = undefined));
     return this.#stopping;
   }
 
   async #start(): Promise<void> {
-    await this.#stopping;
+    const { signal } = (this.#canceled = new AbortController());
+    if (this.#stopping !== undefined) await this.#stopping;
     const config = this.#config();
     const endpoint = this.endpoint();
     this.#handleSignals();
-    if (config.endpoint === undefined) await ensureGateway(process.env, config.log);
+    if (config.endpoint === undefined) this.#leaveGateway ??= await ensureGateway(process.env, config.log);
+    if (signal.aborted) throw new Error("the runner was stopped before it began");
     const runner = startRunner({ config, endpoint, use: this.#use, client: this.#client });
     this.#runner = runner;
     let taken = false;
@@ -76,11 +89,14 @@ export class Lifecycle {
   }
 
   async #stop(): Promise<void> {
+    this.#canceled.abort();
     const runner = this.#runner;
     runner?.stop();
     await runner?.ended.catch(() => undefined);
     await Promise.allSettled([...this.#closers].map((close) => close()));
     this.#closers.clear();
+    this.#leaveGateway?.();
+    this.#leaveGateway = undefined;
     this.#releaseSignals?.();
     this.#releaseSignals = undefined;
   }

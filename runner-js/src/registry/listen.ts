@@ -1,7 +1,9 @@
 import { createServer } from "node:http";
 import type { Server } from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { pathToFileURL } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import { getRequestListener } from "@hono/node-server";
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
@@ -17,12 +19,13 @@ export interface ListenOptions {
 /** An HTTP server of Node that answers with a fetch handler. */
 export interface Listening {
   readonly port: number;
-  close(): Promise<void>;
+  close(this: void): Promise<void>;
 }
 
 /** Takes HTTP with Node's server. */
 export async function listenOn(fetch: FetchHandler, options: Required<Pick<ListenOptions, "port">> & ListenOptions): Promise<Listening> {
-  const server = createServer(getRequestListener(fetch, { overrideGlobalObjects: false }));
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
+  const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.hostname, resolve);
@@ -45,10 +48,13 @@ function close(server: Server): Promise<void> {
  */
 export async function isDefaultExportOfProgram(value: object): Promise<boolean> {
   const program = process.argv[1];
-  if (program === undefined || "Bun" in globalThis || "Deno" in globalThis) return false;
+  // In a worker the program is not loaded, and importing it would run it again.
+  if (program === undefined || !isMainThread || "Bun" in globalThis || "Deno" in globalThis) return false;
   try {
+    // `node .` and `node server` name no file yet.
+    const file = createRequire(import.meta.url).resolve(program);
     // The module is there already: importing it again by its URL gives the same one, also through loaders such as tsx.
-    const main = (await import(pathToFileURL(program).href)) as { readonly default?: unknown };
+    const main = (await import(/* webpackIgnore: true */ /* @vite-ignore */ pathToFileURL(file).href)) as { readonly default?: unknown };
     return main.default === value || (main.default as { readonly default?: unknown } | undefined)?.default === value;
   } catch {
     return false;

@@ -23,8 +23,8 @@ export function setup<const U extends Use>(options: SetupOptions<U>): Registry<U
   refuseUnknownKeys("setup()", options, ["use", ...settings.map((setting) => setting.option)]);
   const { use, ...rest } = options;
   checkUse(use);
-  checkOptionTypes(rest as Readonly<Record<string, unknown>>);
-  return makeRegistry<U>(Object.freeze({ ...use }) as U, rest);
+  checkOptionTypes(rest);
+  return makeRegistry<U>(Object.freeze({ ...use }), rest);
 }
 
 function checkUse(use: unknown): void {

@@ -6,30 +6,44 @@ import { join } from "node:path";
 // The last one that ends stops the gateway, if one of them has started it. A process that was killed leaves its file behind;
 // it no longer counts, since no process has its id.
 
-const joined = new Set<string>();
+/** Membership of this process among the users of a gateway. */
+export interface Membership {
+  /** The users' folder. Nobody but this user of the machine may write to it. */
+  readonly folder: string;
+  /** Ends it; once. So does the end of the process. */
+  leave(): void;
+}
 
-/**
- * Counts this process among the users of the gateway at an address, until it ends.
- *
- * @returns their folder. Nobody but this user may write to it.
- */
-export function joinUsers(address: string): string {
+/** How many parts of this process use the gateway of a folder. */
+const joined = new Map<string, number>();
+
+/** Counts this process among the users of the gateway at an address. */
+export function joinUsers(address: string): Membership {
   const user = process.getuid?.() ?? 0;
   const folder = join(tmpdir(), `stagedoor-dev-${user}-${address.replace(/[^A-Za-z0-9.-]/g, "_")}`);
-  if (joined.has(folder)) return folder;
+  if (!joined.has(folder)) enterFirst(folder, user);
+  joined.set(folder, (joined.get(folder) ?? 0) + 1);
+  const leaveOnce = (): void => {
+    process.removeListener("exit", leaveOnce);
+    const left = (joined.get(folder) ?? 0) - 1;
+    joined.set(folder, left);
+    if (left > 0) return;
+    joined.delete(folder);
+    leave(folder);
+  };
+  process.once("exit", leaveOnce);
+  return { folder, leave: leaveOnce };
+}
+
+function enterFirst(folder: string, user: number): void {
   for (let attempt = 1; ; attempt++) {
     try {
       enter(folder, user);
-      break;
+      return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === 10) throw error; // the last one has just left
     }
   }
-  joined.add(folder);
-  process.once("exit", () => {
-    leave(folder);
-  });
-  return folder;
 }
 
 function enter(folder: string, user: number): void {

@@ -217,7 +217,7 @@ export class Connections {
     clearTimeout(conn.timer);
     this.attached.delete(conn);
     for (const call of conn.held.take()) this.session.complete(call, conn.closedError());
-    if (error !== undefined) conn.inbox.tellError(error);
+    if (error !== undefined && !this.session.closed) conn.inbox.tellError(error);
     conn.setStatus("idle");
     conn.inbox.tellClose(error);
     this.session.stir();

@@ -50,7 +50,7 @@ class Decoder {
       case 4:
         return this.array(this.length(info, 1), depth + 1);
       case 5:
-        return this.map(this.length(info, 2), depth + 1, false);
+        return this.map(this.length(info, 2), depth + 1);
       case 6:
         return this.tagged(this.argument(info), depth);
       default:
@@ -165,22 +165,32 @@ class Decoder {
     return result;
   }
 
-  /** map is an object, or, with a key that is not text, or if it is told so, a Map. */
-  private map(length: number, depth: number, always: boolean): unknown {
+  /** map is an object, or, from the first key that is not text on, a Map. */
+  private map(length: number, depth: number): unknown {
     this.enter(depth);
     const object: Record<string, unknown> = {};
-    let map = always ? new Map<unknown, unknown>() : undefined;
-    const seen = new Set<string>();
     for (let done = 0; this.more(length, done); done++) {
+      if ((this.bytes[this.at] ?? 0) >> 5 !== 3) return this.entries(length, done, depth, new Map(Object.entries(object)));
+      const key = this.value(depth) as string;
+      if (Object.hasOwn(object, key)) throw this.fault("a map has a key twice");
+      define(object, key, this.value(depth));
+    }
+    return object;
+  }
+
+  /** entries reads the entries behind so many into a Map. Keys that are objects are compared by their bytes. */
+  private entries(length: number, from: number, depth: number, map: Map<unknown, unknown>): Map<unknown, unknown> {
+    this.enter(depth);
+    const seen = new Set<string>();
+    for (let done = from; this.more(length, done); done++) {
       const start = this.at;
       const key = this.value(depth);
-      if (typeof key !== "string") map ??= new Map(Object.entries(object));
-      if (isDuplicate(key, map, object, seen, () => this.bytes.subarray(start, this.at))) throw this.fault("a map has a key twice");
-      const value = this.value(depth);
-      if (map !== undefined) map.set(key, value);
-      else define(object, key as string, value);
+      const bytes = typeof key === "object" && key !== null ? this.bytes.subarray(start, this.at).join() : undefined;
+      if (bytes === undefined ? map.has(key) : seen.has(bytes)) throw this.fault("a map has a key twice");
+      if (bytes !== undefined) seen.add(bytes);
+      map.set(key, this.value(depth));
     }
-    return map ?? object;
+    return map;
   }
 
   private tagged(number: number, depth: number): unknown {
@@ -188,7 +198,7 @@ class Decoder {
     const start = this.at;
     const head = this.first();
     const [major, info] = [head >> 5, head & 31];
-    if (number === tag.map && major === 5) return this.map(this.length(info, 2), depth + 1, true);
+    if (number === tag.map && major === 5) return this.entries(this.length(info, 2), 0, depth + 1, new Map());
     this.at = start;
     const content = this.value(depth);
     const value = untag(number, major, content);
@@ -229,22 +239,6 @@ class Decoder {
 function define(object: Record<string, unknown>, key: string, value: unknown): void {
   if (key === "__proto__") Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
   else object[key] = value;
-}
-
-/** isDuplicate tells whether the map has the key. Keys that are objects are compared by their bytes. */
-function isDuplicate(
-  key: unknown,
-  map: ReadonlyMap<unknown, unknown> | undefined,
-  object: object,
-  seen: Set<string>,
-  encoded: () => Uint8Array,
-): boolean {
-  if (map === undefined) return Object.hasOwn(object, key as string);
-  if (typeof key !== "object" || key === null) return map.has(key);
-  const text = encoded().join();
-  if (seen.has(text)) return true;
-  seen.add(text);
-  return false;
 }
 
 /** untag is what a tag makes of its content, an item of the major type; undefined: nothing. */
