@@ -168,10 +168,15 @@ func (r *jsonReader) number(start int, item []byte) error {
 	return nil
 }
 
-// pairs turns an array of two-element arrays into a map. It moves every byte to the left only.
+// pairs turns an array of two-element arrays into a map, which gets a tag if it would be an object without. It moves every
+// byte to the left only: the tag takes less than "$Map" did.
 func (r *jsonReader) pairs(start int, item []byte) error {
 	h, at, _ := (&scanner{data: item}).head(0)
-	out := appendHead(r.dst[:start], majorMap, h.arg)
+	out := r.dst[:start]
+	if !hasOtherKey(item, at, h.arg) {
+		out = appendHead(out, majorTag, tagMap)
+	}
+	out = appendHead(out, majorMap, h.arg)
 	keys := make([]span, 0, min(h.arg, 64))
 	for i := range h.arg {
 		if item[at] != majorArray<<5|2 {
@@ -189,6 +194,17 @@ func (r *jsonReader) pairs(start int, item []byte) error {
 	}
 	r.dst = out
 	return nil
+}
+
+// hasOtherKey tells whether the first element of one of n pairs is not text.
+func hasOtherKey(item []byte, at int, n uint64) bool {
+	for range n {
+		if item[at] == majorArray<<5|2 && item[at+1]>>5 != majorText {
+			return true
+		}
+		at = skip(item, at)
+	}
+	return false
 }
 
 // skip is the offset behind the item at an offset of CBOR that this package wrote.

@@ -62,6 +62,8 @@ var exactPairs = []struct{ json, cbor string }{
 	{`["$Set",["$$a",1]]`, "d901028262246101"},
 	{`["$Map",[[1,"a"],["$$k",2]]]`, "a201616162246b02"},
 	{`["$Map",[[["$Map",[[1,2]]],{}]]]`, "a1a10102a0"},
+	{`["$Map",[]]`, "d90103a0"},
+	{`["$Map",[["a",["$Map",[["$$b",1]]]]]]`, "d90103a16161d90103a162246201"},
 	{`["$$Set",1]`, "8264245365" + "7401"},
 	{`["$$",1]`, "82612401"},
 	{`["$$$a",1]`, "8263242461" + "01"},
@@ -100,8 +102,6 @@ func TestJSONHasOtherSpellings(t *testing.T) {
 		{`1e-400`, "f90000"},
 		{`"\u00e9\ud83d\ude00\/"`, "67c3a9f09f98802f"},
 		{`["\u0024Undefined",0]`, "f7"},
-		{`["$Map",[]]`, "a0"},
-		{`["$Map",[["a",1]]]`, "a1616101"},
 		{`["$Date",0]`, "c100"},
 	} {
 		cbor, err := FromJSON([]byte(tt.json))
@@ -220,6 +220,8 @@ func TestCBORThatHasNoJSONFormIsRefused(t *testing.T) {
 		{"bignum of text", "c26161"},
 		{"bignum too large", "c2590401" + strings.Repeat("01", 1025)},
 		{"set of no array", "d9010201"},
+		{"tag of maps of no map", "d9010380"},
+		{"duplicate key of a tagged map", "d90103a2616101616102"},
 		{"date that is none", "c06161"},
 		{"date of a map", "c1a0"},
 		{"date of NaN", "c1f97e00"},

@@ -43,6 +43,7 @@ const (
 	tagBigPos    = 2
 	tagBigNeg    = 3
 	tagSet       = 258
+	tagMap       = 259 // a map that is not an object, whatever its keys are
 )
 
 // head is the first byte of a CBOR item and the argument that follows it.

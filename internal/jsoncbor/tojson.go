@@ -91,7 +91,7 @@ func (w *jsonWriter) value() error {
 	case majorArray:
 		return w.array(h, w.takeSpecial(start))
 	case majorMap:
-		return w.mapping(h, start)
+		return w.mapping(h, start, w.takeSpecial(start))
 	case majorTag:
 		return w.tag(h.arg, start)
 	case majorOther:
@@ -163,10 +163,10 @@ func (w *jsonWriter) array(h head, escaped bool) error {
 	return nil
 }
 
-// mapping writes a map as an object, or as pairs if a key is not text.
-func (w *jsonWriter) mapping(h head, start int) error {
+// mapping writes a map as an object, or as pairs.
+func (w *jsonWriter) mapping(h head, start int, pairs bool) error {
 	open, between, end, closing := "", ":", "", "}"
-	if w.takeSpecial(start) {
+	if pairs {
 		w.dst = append(w.dst, `["$Map",[`...)
 		open, between, end, closing = "[", ",", "]", "]]"
 	} else {
@@ -262,6 +262,13 @@ func (w *jsonWriter) tag(number uint64, start int) error {
 		}
 		w.dst = append(w.dst, ']')
 		return nil
+	case tagMap:
+		h := w.next()
+		if h.major != majorMap {
+			return invalidAt(content, "tag 259 is for maps")
+		}
+		w.takeSpecial(content)
+		return w.mapping(h, content, true)
 	}
 	return invalidAt(start, "tag %d has no JSON form", number)
 }
