@@ -77,6 +77,25 @@ describe("the development gateway", () => {
     await untilGone(address);
   });
 
+  test("is left when the registry is shut down, and started again with it", async () => {
+    const cwd = await temporary();
+    const address = await freeAddress();
+    const source = `${runner.source}
+      process.on("SIGUSR2", () => void registry.shutdown().then(() => console.log("down")));
+      process.on("SIGHUP", () => void registry.startAndWait().then(() => console.log("again")));
+      setInterval(() => {}, 1_000_000);`;
+    const program = run(await bundle(cwd, { source }), { cwd, env: { STAGEDOOR_LISTEN: address } });
+    await program.line(/^ready/);
+    program.process.kill("SIGUSR2");
+    await program.line(/^down/);
+    await untilGone(address);
+    program.process.kill("SIGHUP");
+    await program.line(/^again/);
+    program.process.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+    await untilGone(address);
+  });
+
   test("is left alone where somebody else started it", async () => {
     const gateway = await startGateway();
     onTestFinished(() => gateway.stop());

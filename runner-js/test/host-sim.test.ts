@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { decode, encode } from "@stagedoor/client/values";
 import { actor } from "../src/actor/actor.ts";
 import type { ActorOutMessage, Commit, ConnectionOpen } from "../src/wire/messages.ts";
-import { changesOf, FakePort, Stage, tick } from "./host-world.ts";
+import { changesOf, Stage, tick } from "./host-world.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -80,21 +80,15 @@ class Gateway {
   unanswered: Commit | undefined;
   #held: ActorOutMessage[] = [];
   #owed = 0;
+  #heard = 0;
   #ref = 0;
   readonly #pick: Pick;
 
   constructor(pick: Pick) {
     this.#pick = pick;
     this.stage.acknowledge = false;
-    this.#listen(this.stage.port);
+    this.stage.onSend = (m) => this.#take(m);
     this.stage.start();
-  }
-
-  #listen(port: FakePort): void {
-    this.unanswered = undefined;
-    this.#held = [];
-    this.#owed = 0;
-    port.onSend = (m) => this.#take(m);
   }
 
   #take(m: ActorOutMessage): void {
@@ -130,7 +124,11 @@ class Gateway {
       if (conn !== undefined) this.#opened(conn, m.error === undefined);
       if (m.output !== undefined) expect(decode(m.output), "seen before it was durable").toBeLessThanOrEqual(this.n);
     } else if (m.kind === "emit") {
-      expect((decode(m.args) as number[])[0], "seen before it was durable").toBeLessThanOrEqual(this.n);
+      const [n] = decode(m.args) as [number];
+      expect(n, "seen before it was durable").toBeLessThanOrEqual(this.n);
+      if (m.to !== undefined) return;
+      expect(n, "events out of order").toBeGreaterThan(this.#heard);
+      this.#heard = n;
     } else if (m.kind === "connectionState") {
       for (const conn of this.conns.values()) if (conn.ref === m.connection) conn.state = m.state;
     } else if (m.kind === "connectionClose") {
@@ -168,7 +166,8 @@ class Gateway {
   }
 
   /** lose breaks the session; the next one adopts the actor. */
-  lose(): void {
+  async lose(): Promise<void> {
+    if (!this.stage.port.sent.some(({ kind }) => kind === "actorReady") && this.generation === 1) return;
     if (this.#pick(2) === 0) this.apply(); // the store may have it, or not
     this.unknown += this.calls.size;
     this.calls.clear();
@@ -177,15 +176,19 @@ class Gateway {
     expect(offer.generation).toBe(this.generation);
     expect([this.version, this.version - (offer.pending.length > 0 ? 1 : 0)]).toContain(offer.version);
     for (const [id, conn] of this.conns) if (!conn.open || this.#pick(4) === 0) this.conns.delete(id);
+    this.unanswered = undefined;
+    this.#held = [];
+    this.#owed = 0;
+    this.#heard = 0; // what was sent may come again
+    await vi.advanceTimersByTimeAsync(this.#pick(30));
     this.stage.adopt({ version: this.version, generation: ++this.generation, restoredConnections: this.conns.size }, { limits: { maxGroupOutputs: 3, maxGroupBytes: 4000, maxHeldBytes: 8000 } });
-    this.#listen(this.stage.port);
     for (const [id, conn] of this.conns) {
       conn.ref = ++this.#ref;
       this.stage.say(this.stage.opening(conn.ref, undefined, { connectionId: id, restored: true, state: conn.state }));
     }
   }
 
-  act(): void {
+  async act(): Promise<void> {
     const pick = this.#pick;
     const live = [...this.conns.entries()].filter(([, conn]) => conn.open);
     switch (pick(12)) {
@@ -199,7 +202,7 @@ class Gateway {
         return this.stage.closed(conn.ref);
       }
       case 3:
-        if (pick(6) === 0) this.lose();
+        if (pick(6) === 0) await this.lose();
         return;
       case 4:
       case 5:
@@ -235,7 +238,7 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("keeps the protocol, seed %i", async (s
   const pick = random(seed);
   const g = new Gateway(pick);
   for (let step = 0; step < 1500; step++) {
-    g.act();
+    await g.act();
     if (pick(4) === 0) await vi.advanceTimersByTimeAsync(pick(6));
     else if (pick(2) === 0) await tick();
   }

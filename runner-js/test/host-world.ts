@@ -77,6 +77,8 @@ export class Stage {
   port: FakePort;
   /** Commits are acknowledged in the tick in which they come. */
   acknowledge = true;
+  /** Called with everything that is sent, on whatever port. */
+  onSend: ((m: ActorOutMessage) => void) | undefined;
   #seen = 0;
   #id = 0;
   #pendingAcks: Commit[] = [];
@@ -88,6 +90,7 @@ export class Stage {
 
   listen(port: FakePort): FakePort {
     port.onSend = (m) => {
+      this.onSend?.(m);
       if (m.kind !== "commit") return;
       this.#pendingAcks.push(m);
       if (this.acknowledge) queueMicrotask(() => this.ack());

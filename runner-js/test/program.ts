@@ -67,9 +67,12 @@ export interface Program {
 }
 
 /** Runs a bundled program; it is ended with the test, if it runs still. */
-export function run(file: string, options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> }): Program {
+export function run(
+  file: string,
+  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>>; /** Default: this Node. */ readonly command?: string },
+): Program {
   const { NODE_ENV: _, VITEST: __, ...inherited } = process.env;
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(options.command ?? process.execPath, [file], {
     cwd: options.cwd,
     env: { ...inherited, STAGEDOOR_BIN: bin("stagedoor"), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -18,13 +20,12 @@ test("the blocks of the reference, and what may not, compile", async () => {
 });
 
 /** Runs a block by itself: it finds no gateway, and starts one. */
-async function start(entry: string, tail = "") {
+async function start(entry: string, tail = "", command: string = process.execPath) {
   const cwd = await temporary();
   const address = await freeAddress();
   const [, port] = (await freeAddress()).split(":");
-  const source = `export * from "./reference/${entry}"; export { default } from "./reference/${entry}"; ${tail}`;
-  const file = await bundle(cwd, tail === "" ? { entry: `reference/${entry}` } : { source });
-  const program = run(file, { cwd, env: { STAGEDOOR_LISTEN: address, PORT: port as string } });
+  const file = await bundle(cwd, tail === "" ? { entry: `reference/${entry}` } : { source: tail });
+  const program = run(file, { cwd, env: { STAGEDOOR_LISTEN: address, PORT: port as string }, command });
   return {
     program,
     url: `http://127.0.0.1:${port}`,
@@ -39,6 +40,15 @@ async function start(entry: string, tail = "") {
 test("the server without framework runs as it stands", async () => {
   const { program, url, stop } = await start("server-plain.ts");
   await program.line(/listening at/);
+  await expectServes(url);
+  await stop();
+});
+
+const bun = [at("../../node_modules/.bin"), ...(process.env["PATH"] ?? "").split(delimiter)].map((folder) => join(folder, "bun")).find(existsSync);
+
+test.skipIf(bun === undefined)("the server without framework runs in Bun as it stands", async () => {
+  const { program, url, stop } = await start("server-plain.ts", "", bun);
+  await program.line(/server: http/);
   await expectServes(url);
   await stop();
 });

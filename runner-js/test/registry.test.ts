@@ -24,9 +24,9 @@ function clientOf<R extends Registry>() {
 
 describe("a registry", () => {
   test("hosts its actors until it is shut down, and again", async () => {
-    const { startAndWait, shutdown, ...registry } = setup({ use: { one: counterOf(1) }, endpoint: gateway.url, token: "r-secret", ...quiet });
-    const client = clientOf<typeof registry & Registry>();
-    const handle = client.getOrCreate("one", ["a"]) as unknown as { increment(): Promise<number> };
+    const registry = setup({ use: { one: counterOf(1) }, endpoint: gateway.url, token: "r-secret", ...quiet });
+    const { startAndWait, shutdown } = registry; // they need no `this`
+    const handle = clientOf<typeof registry>().one.getOrCreate(["a"]);
     for (const count of [1, 2]) {
       await startAndWait();
       await startAndWait(); // does nothing more
@@ -94,11 +94,11 @@ describe("a program", () => {
       import { actor, setup } from "stagedoor";
       import { createClient } from "stagedoor/client";
       const one = actor({ state: { count: 0 }, actions: { increment: (c) => (c.state.count += 1) } });
-      const registry = setup({ use: { one }, logLevel: "fatal" });
+      const registry = setup({ use: { one } });
       ${code}`;
     return run(await bundle(cwd, { source }), {
       cwd,
-      env: { STAGEDOOR_ENDPOINT: gateway.url, STAGEDOOR_TOKEN: "r-secret", STAGEDOOR_CLIENT_TOKEN: "c-secret", ...env },
+      env: { STAGEDOOR_ENDPOINT: gateway.url, STAGEDOOR_TOKEN: "r-secret", STAGEDOOR_CLIENT_TOKEN: "c-secret", STAGEDOOR_LOG_LEVEL: "fatal", ...env },
     });
   };
 
@@ -122,6 +122,29 @@ describe("a program", () => {
     await running.line(/^count 1$/);
     running.process.kill("SIGTERM");
     expect(await running.exited).toBe(0);
+  });
+
+  test("whose client finds no gateway says so at once", async () => {
+    const running = await program(`createClient<typeof registry>().one.getOrCreate(["a"]).increment().catch(() => {});`, {
+      STAGEDOOR_ENDPOINT: "",
+      STAGEDOOR_LOG_LEVEL: "error",
+      NODE_ENV: "production",
+    });
+    expect(await running.line(/finds no gateway/)).toContain("no endpoint is configured: set STAGEDOOR_ENDPOINT");
+  });
+
+  test("that imports a served registry does not listen, also in a worker", async () => {
+    const { port } = new URL(gateway.url);
+    const running = await program(
+      `
+      import { Worker, isMainThread } from "node:worker_threads";
+      registry.serve();
+      if (isMainThread) new Worker(new URL(import.meta.url));
+      registry.startAndWait().then(() => console.log(isMainThread ? "main" : "worker"));`,
+      { PORT: port }, // would fail, and be fatal
+    );
+    await Promise.all([running.line(/^main/), running.line(/^worker/)]);
+    expect(running.output.filter((line) => line.includes("cannot listen"))).toEqual([]);
   });
 
   test("with signal listeners of its own ends by itself", async () => {

@@ -81,7 +81,8 @@ export class CallTurn extends Turn {
   /** unrun answers a call whose action does not begin. */
   #unrun(code: "action.timed_out" | "action.canceled" | "action.invalid_arguments" | "actor.action_not_found", message = ""): false {
     this.#answered = true;
-    if (!this.lost) this.actor.outbox.say({ kind: "callResult", actor: this.actor.port.ref, id: this.id, error: wireFault(code, "no", message) });
+    const { outbox, port } = this.actor;
+    if (!this.lost) outbox.say({ kind: "callResult", actor: port.ref, id: this.id, error: wireFault(code, "no", message) });
     return false;
   }
 
@@ -152,7 +153,8 @@ export class CallTurn extends Turn {
   /** canceledBy recognises user code that gave up because its signal was aborted. */
   #canceledBy(thrown: unknown): boolean {
     const signal = this.#abort?.signal;
-    return signal !== undefined && signal.aborted && !this.actor.halting && (thrown === signal.reason || (thrown as Error | undefined)?.name === "AbortError");
+    if (signal?.aborted !== true || this.actor.halting) return false;
+    return thrown === signal.reason || (thrown as Error | undefined)?.name === "AbortError";
   }
 
   #timeOut(): void {

@@ -93,7 +93,8 @@ export class KvStore implements Kv {
     const each = Math.max(1, Math.floor(maxMessage / 2 / Math.max(1, maxKvValue)));
     for (let at = 0; at < missing.length; at += each) {
       const places = missing.slice(at, at + each);
-      pages.push(this.#page(places.map((i) => keys[i] as Uint8Array)).then((entries) => places.forEach((i, j) => (values[i] = entries[j]?.value ?? null))));
+      const page = this.#page(places.map((i) => keys[i] as Uint8Array));
+      pages.push(page.then((entries) => places.forEach((i, j) => (values[i] = entries[j]?.value ?? null))));
     }
     await Promise.all(pages);
     return values.map((value) => value ?? null);

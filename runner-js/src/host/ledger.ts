@@ -141,7 +141,8 @@ export class Ledger {
     }
     const limit = port.session.limits.maxState;
     if (group.state.length <= limit) return undefined;
-    return wireFault("state.too_large", "yes", `The actor's state has ${group.state.length} bytes, at most ${limit} are allowed; the change was not kept.`);
+    const what = `The actor's state has ${group.state.length} bytes, at most ${limit} are allowed; the change was not kept.`;
+    return wireFault("state.too_large", "yes", what);
   }
 
   /** replaceHeld holds other outputs in place of those that are held. */

@@ -28,8 +28,24 @@ export function clientOf(config: () => Config, lifecycle: () => Lifecycle): () =
 /** How long the first call of a client waits for the runner of its own process, where the gateway is a configured one. */
 const runnerTimeoutMs = 5_000;
 
-/** What a client without endpoint does at its first use. */
-export async function prepareClient(config: Config, lifecycle: Lifecycle): Promise<string> {
+/**
+ * What a client without endpoint does before its first use. The client tries again for a while before it tells its caller of
+ * a failure, so that is in the log at once, when it changes.
+ */
+export function clientPreparation(config: () => Config, lifecycle: Lifecycle): () => Promise<string> {
+  let told = "";
+  return async () => {
+    try {
+      return await prepareClient(config(), lifecycle);
+    } catch (error) {
+      if (told !== String(error)) config().log.error("a client of this process finds no gateway", { error });
+      told = String(error);
+      throw error;
+    }
+  };
+}
+
+async function prepareClient(config: Config, lifecycle: Lifecycle): Promise<string> {
   const where = target(config, lifecycle);
   if (!config.development || lifecycle.down) return where;
   const started = lifecycle.start();

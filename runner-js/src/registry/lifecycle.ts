@@ -71,7 +71,10 @@ export class Lifecycle {
     const endpoint = this.endpoint();
     this.#handleSignals();
     if (config.endpoint === undefined) this.#leaveGateway ??= await ensureGateway(process.env, config.log);
-    if (signal.aborted) throw new Error("the runner was stopped before it began");
+    if (signal.aborted) {
+      this.#leave();
+      throw new Error("the runner was stopped before it began");
+    }
     const runner = startRunner({ config, endpoint, use: this.#use, client: this.#client });
     this.#runner = runner;
     let taken = false;
@@ -95,10 +98,14 @@ export class Lifecycle {
     await runner?.ended.catch(() => undefined);
     await Promise.allSettled([...this.#closers].map((close) => close()));
     this.#closers.clear();
-    this.#leaveGateway?.();
-    this.#leaveGateway = undefined;
+    this.#leave();
     this.#releaseSignals?.();
     this.#releaseSignals = undefined;
+  }
+
+  #leave(): void {
+    this.#leaveGateway?.();
+    this.#leaveGateway = undefined;
   }
 
   #handleSignals(): void {

@@ -1,6 +1,6 @@
 import type { Definition } from "../actor/definition.ts";
 import type { AnyActor } from "../actor/helpers.ts";
-import { clientOf, prepareClient } from "./clients.ts";
+import { clientOf, clientPreparation } from "./clients.ts";
 import { resolveConfig } from "./config.ts";
 import type { Config, RegistryOptions } from "./config.ts";
 import { setCurrent } from "./current.ts";
@@ -72,7 +72,7 @@ export function makeRegistry<U extends Use>(use: U, options: RegistryOptions): R
     return exported;
   };
 
-  setCurrent({ prepareClient: () => prepareClient(config(), lifecycle) });
+  setCurrent({ prepareClient: clientPreparation(config, lifecycle) });
   return Object.freeze({
     config: Object.freeze({ use }),
     handler,

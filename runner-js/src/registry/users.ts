@@ -1,17 +1,20 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { threadId } from "node:worker_threads";
 
-// Processes that share a development gateway count themselves in a folder of their own, by files named for their process ids.
+// Processes that share a development gateway count themselves in a folder of their own, by files named for their processes and threads.
 // The last one that ends stops the gateway, if one of them has started it. A process that was killed leaves its file behind;
 // it no longer counts, since no process has its id.
+
+const ownFile = `${process.pid}.${threadId}`;
 
 /** Membership of this process among the users of a gateway. */
 export interface Membership {
   /** The users' folder. Nobody but this user of the machine may write to it. */
   readonly folder: string;
   /** Ends it; once. So does the end of the process. */
-  leave(): void;
+  leave(this: void): void;
 }
 
 /** How many parts of this process use the gateway of a folder. */
@@ -52,7 +55,7 @@ function enter(folder: string, user: number): void {
   if (!at.isDirectory() || (process.getuid && at.uid !== user)) {
     throw new Error(`${folder} is not a folder of this user; remove it, or set STAGEDOOR_ENDPOINT`);
   }
-  writeFileSync(join(folder, String(process.pid)), "");
+  writeFileSync(join(folder, ownFile), "");
 }
 
 /** Notes a gateway that this process has started. Where several begin together, only one of them gets the address. */
@@ -61,8 +64,8 @@ export function recordGateway(folder: string, pid: number, address: string): voi
 }
 
 function leave(folder: string): void {
-  rmSync(join(folder, String(process.pid)), { force: true });
-  if (others(folder).length > 0) return;
+  rmSync(join(folder, ownFile), { force: true });
+  if (othersLive(folder)) return;
   const files = readdirSync(folder).filter((name) => name.startsWith("gateway-"));
   const gateways = files.filter((name) => name.endsWith(".pid")).map((name) => readGateway(join(folder, name)));
   for (const name of files) rmSync(join(folder, name), { force: true });
@@ -80,13 +83,14 @@ function leave(folder: string): void {
   }
 }
 
-/** The living processes that count, besides this one. Files of dead ones are removed. */
-function others(folder: string): number[] {
-  const pids = readdirSync(folder)
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  for (const pid of pids) if (!isAlive(pid)) rmSync(join(folder, String(pid)), { force: true });
-  return pids.filter((pid) => pid !== process.pid && isAlive(pid));
+/** Whether others that count live. Files of those that do not are removed. */
+function othersLive(folder: string): boolean {
+  let live = false;
+  for (const name of readdirSync(folder).filter((name) => /^\d+\.\d+$/.test(name))) {
+    if (isAlive(Number.parseInt(name))) live = true;
+    else rmSync(join(folder, name), { force: true });
+  }
+  return live;
 }
 
 function isAlive(pid: number): boolean {

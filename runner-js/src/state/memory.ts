@@ -7,8 +7,10 @@ import type { Node } from "./views.ts";
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /** Methods of typed arrays, and of Node's Buffer, that only read. */
-const readers =
-  /^(at|entries|every|filter|find.*|forEach|includes|indexOf|join|keys|lastIndexOf|map|reduce.*|slice|some|to.*|values|with|equals|compare|read.*|asciiSlice|utf8Slice|hexSlice|base64.*Slice|latin1Slice|ucs2Slice)$/;
+const readers = new RegExp(
+  "^(at|entries|every|filter|find.*|forEach|includes|indexOf|join|keys|lastIndexOf|map|reduce.*|slice|some|to.*|values|with" +
+    "|equals|compare|read.*|(ascii|utf8|hex|base64|base64url|latin1|ucs2)Slice)$",
+);
 
 /**
  * MemoryNode is a typed array in the state, and the handler of its view. The view is no typed array to what looks inside, such as

@@ -50,7 +50,9 @@ function shown(node: Node, value: unknown): unknown {
 
 function writeMap(map: AnyMap, key: unknown, value: unknown): void {
   const node = nodeIn(map);
-  if (isObject(key) || typeof key === "function" || typeof key === "symbol") throw refuse(node, "…", "a key of a Map is text, a number, a bigint, a boolean, null or undefined");
+  if (isObject(key) || typeof key === "function" || typeof key === "symbol") {
+    throw refuse(node, "…", "a key of a Map is text, a number, a bigint, a boolean, null or undefined");
+  }
   take(node.root, node, key, key);
   const stored = take(node.root, node, key, value);
   if (!isObject(value) && Object.is(Map.prototype.get.call(map, key), stored) && Map.prototype.has.call(map, key)) return;
