@@ -1,6 +1,21 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
+// A message's path is the import order: each folder of a package may import those before it, and none behind it.
+const layers = {
+  "clients/js/src": ["gen", "values", "wire", "socket", "session"],
+  "runner-js/src": ["gen", "wire", "link", "state", "actor", "host", "registry", "test"],
+};
+
+function nothingUpwards([root, folders]) {
+  return folders.map((folder, i) => ({
+    files: [`${root}/${folder}/**`],
+    rules: {
+      "no-restricted-imports": ["error", { patterns: folders.slice(i + 1).map((later) => ({ group: [`../${later}/*`, `../../${later}/*`], message: `${later}/ stands above ${folder}/` })) }],
+    },
+  }));
+}
+
 export default tseslint.config(
   { ignores: ["**/dist/", "**/node_modules/", "**/src/gen/", "**/.next/", "**/test/reference/"] },
   js.configs.recommended,
@@ -16,6 +31,7 @@ export default tseslint.config(
       "max-lines-per-function": ["error", { max: 100, skipBlankLines: true, skipComments: true }],
     },
   },
+  ...Object.entries(layers).flatMap(nothingUpwards),
   {
     // Tests call what is loosely typed on purpose, and a describe is one long function.
     files: ["**/test/**"],

@@ -88,7 +88,7 @@ func named(t *testing.T, areas map[string]bool) map[string][]string {
 // covers tells the files that prove something: tests, what is made for tests, and conformance cases.
 func covers(file string) bool {
 	dir := path.Dir(file)
-	return dir != "." && strings.HasSuffix(file, "_test.go") || under(dir, "conformance") ||
+	return dir != "." && strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, ".test.ts") || under(dir, "conformance") ||
 		slices.ContainsFunc(supports, func(s string) bool { return under(dir, s) })
 }
 

@@ -351,7 +351,7 @@ describe("turns", () => {
     expect([1, 2, 3].map((id) => stage.result(id)?.output)).toEqual([2, 4, 4]);
   });
 
-  it("of others do not wait for each other", async () => {
+  it("of others begin in arrival order, and do not wait for each other [TURN-8]", async () => {
     const stage = await begin(interleaved);
     stage.call("slow", [100]);
     stage.call("slow", [50]);
