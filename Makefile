@@ -63,7 +63,7 @@ INSTALL = command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-
 	{ echo "the tests start $(1)$(if $(3),$(comma) $(3)): install it (Debian: apt-get install $(2))" >&2; exit 1; }
 comma := ,
 
-build: bin/stagedoor $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
+build: bin/stagedoor bin/examples $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
 
 # Go knows better than make which sources a binary depends on, so these always ask it.
 .PHONY: bin/stagedoor bin/conform bin/examples bin/spectool
