@@ -64,7 +64,7 @@ func (in *instance) answerOpen(t *turn, conn []byte, err error) {
 		in.removeConn(t.conn)
 	}
 	if err == nil && in.def.onDisconnect != nil {
-		in.changes().added = append(in.changes().added, t.conn.id)
+		in.changes().accept(t.conn.id)
 		if t.lost { // nobody will know that it was accepted, but the actor does
 			in.leaves(t.conn)
 		}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"github.com/stagedoor-dev/stagedoor/internal/linkstate"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -251,6 +252,16 @@ func (g *group) add(more *group) {
 		g.state = more.state
 	}
 	g.kv, g.kvBytes = append(g.kv, more.kv...), g.kvBytes+more.kvBytes
-	g.added, g.removed = append(g.added, more.added...), append(g.removed, more.removed...)
+	for _, id := range more.added {
+		g.accept(id)
+	}
+	g.removed = append(g.removed, more.removed...)
 	g.destroy = g.destroy || more.destroy
+}
+
+// accept has a connection in the record. A commit adds before it removes, so a removal of the same id before it is void: the
+// connection was opened again [CONN-8].
+func (g *group) accept(id string) {
+	g.added = append(g.added, id)
+	g.removed = slices.DeleteFunc(g.removed, func(gone string) bool { return gone == id })
 }

@@ -314,6 +314,41 @@ func TestSleepAndDestroyAreAskedOfTheGateway(t *testing.T) {
 	})
 }
 
+// [LIFE-6]: a wish that the gateway does not hear any more, since a stop is under way, is not lost.
+func TestADestroyWhileTheActorStopsDestroysIt(t *testing.T) {
+	wish := func(w *World, _ context.Context) (any, error) { w.Destroy(); return nil, nil }
+	for name, tell := range map[string]func(p *peer, ref uint64){
+		"from onSleep": func(p *peer, ref uint64) { p.stop(ref, toSleep) },
+		"crossing the stop": func(p *peer, ref uint64) {
+			p.call(ref, 1, "do", "destroy")
+			expect[*runnerv1alpha1.ActorIntent](p)
+			expect[*wire.CallResult](p)
+			p.stop(ref, toSleep)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				d := &diary{}
+				hooks := script{"destroy": wish}
+				if name == "from onSleep" {
+					hooks["onSleep"] = wish
+				}
+				p := newStage(t, defineWorld(d, hooks)).welcome()
+				ref := p.created("world")
+				tell(p, ref)
+				if m := p.commit(2, 0); !m.Destroy {
+					t.Errorf("the last commit: %v", m)
+				}
+				p.ack(ref, 2)
+				p.stopped(ref, destroyed)
+				if text := d.text(); !strings.HasSuffix(text, "onDestroy") {
+					t.Errorf("diary %s", text)
+				}
+			})
+		})
+	}
+}
+
 func TestARefusedCommitEndsTheActorWithoutHooks(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &diary{}

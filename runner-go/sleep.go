@@ -26,6 +26,9 @@ func (a *Actor[S, C]) Destroy() {
 	in.mustTurn("Destroy")
 	in.mu.Lock()
 	in.destroying = max(in.destroying, wished)
+	if in.stop != nil { // the gateway takes no wishes any more
+		in.stop.destroys = true
+	}
 	in.mu.Unlock()
 }
 
@@ -129,9 +132,9 @@ func (in *instance) sleepAfter() time.Duration {
 
 // stopping is a StopActor that is being served.
 type stopping struct {
-	reason runnerv1alpha1.StopReason
-	until  time.Time // end of the grace
-	queued bool      // the last turn is in the mailbox
+	destroys bool      // the gateway has said so, or the actor itself
+	until    time.Time // end of the grace
+	queued   bool      // the last turn is in the mailbox
 }
 
 // stopActor is StopActor. From here on calls go back; those that came before are finished first [SLEEP-2].
@@ -153,17 +156,17 @@ func (in *instance) stopActor(m *runnerv1alpha1.StopActor) {
 		in.end(runnerv1alpha1.StopOutcome_STOP_OUTCOME_START_FAILED, wire.ActorStopping.New())
 		return
 	}
+	destroys := m.Reason == runnerv1alpha1.StopReason_STOP_REASON_DESTROY
 	if in.stop != nil { // a destroy may follow a sleep that has not begun
-		if m.Reason == runnerv1alpha1.StopReason_STOP_REASON_DESTROY {
-			in.stop.reason = m.Reason
-		}
+		in.stop.destroys = in.stop.destroys || destroys
 		return
 	}
 	grace := time.Duration(m.GraceMs) * time.Millisecond
 	if grace == 0 {
 		grace = in.sess().stopGrace
 	}
-	in.stop = &stopping{reason: m.Reason, until: time.Now().Add(grace)}
+	// The actor's own wish may have crossed another stop.
+	in.stop = &stopping{destroys: destroys || in.destroying != unwished, until: time.Now().Add(grace)}
 	r := in.side()
 	r.halt()
 	// Outside work gets most of the grace; the rest is for the last turn and its commit. The gateway forgets the actor
@@ -209,16 +212,23 @@ func (in *instance) runStop(t *turn) {
 		return
 	}
 	in.closing = true
-	destroy := in.stop.reason == runnerv1alpha1.StopReason_STOP_REASON_DESTROY
+	destroy := in.stop.destroys
 	in.mu.Unlock()
+	if !destroy {
+		if err := guard(func() error { return in.callHook(in.def.onSleep, t) }); err != nil {
+			in.logFault(t, err)
+		}
+		in.leave(t)
+		in.mu.Lock()
+		destroy = in.stop.destroys // the hooks may have wished for it
+		in.mu.Unlock()
+	}
 	end := &ending{outcome: runnerv1alpha1.StopOutcome_STOP_OUTCOME_SLEPT}
 	if destroy {
 		end.outcome = runnerv1alpha1.StopOutcome_STOP_OUTCOME_DESTROYED
 		in.destroy(t)
-	} else if err := guard(func() error { return in.callHook(in.def.onSleep, t) }); err != nil {
-		in.logFault(t, err)
+		in.leave(t)
 	}
-	in.leave(t)
 	failed := in.connStates()
 	if failed != nil {
 		in.logFault(t, failed)
