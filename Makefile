@@ -118,8 +118,15 @@ check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any diff
 conformance: build ## run the conformance suite against our runners
 	$(if $(wildcard conformance/cmd/conform),bin/conform,@echo "the conformance suite is not here yet" >&2; exit 1)
 
-bench: bin/stagedoor ## build, then measure everything beside its bare baselines (takes minutes)
+bench: bin/stagedoor $(NODE_MODULES) ## build, then measure everything beside its bare baselines (takes minutes)
+	npm run build
 	bin/stagedoor bench all
+
+.PHONY: bench-peer
+bench-peer: bin/stagedoor $(NODE_MODULES) ## measure the packages of JavaScript beside rivetkit, which it installs
+	npm run build
+	cd bench/peer && npm install --no-audit --no-fund
+	bin/stagedoor bench peer
 
 microbench: ## run the Go benchmarks (BENCH=pattern)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

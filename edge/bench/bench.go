@@ -31,8 +31,10 @@ type Options struct {
 	Version string
 	// Progress is told what is being done; nil: nobody is.
 	Progress func(string)
-	// Profile, if not empty, is where CPU profiles of the gateway and the runner go: with .gateway and .runner behind it.
+	// Profile, if not empty, is where CPU profiles go: with .gateway and .runner behind it, and in scenario peer .client.
 	Profile string
+	// JS is the repository's folder bench/js; empty: it is looked for.
+	JS string
 
 	// Rounds is how often product and baseline take turns, Duration how long each one's turn is.
 	Rounds   int
@@ -45,7 +47,8 @@ type Options struct {
 	// Stores are what is measured, one after another: Embedded, and a Redis by its URL.
 	Stores []string
 
-	store string // that of the present site; empty: Embedded
+	store string   // that of the present site; empty: Embedded
+	js    *scripts // of which one hosts the actors; nil: the Go runner does
 }
 
 // The values of Options.Via.
@@ -57,6 +60,14 @@ const (
 	// ViaHandle: likewise, without connection.
 	ViaHandle = "handle"
 )
+
+// profileOf is the file for the CPU profile of a process; empty: none is wanted.
+func (o Options) profileOf(name string) string {
+	if o.Profile == "" {
+		return ""
+	}
+	return o.Profile + "." + name
+}
 
 // named is the name of a row of this store, of actions called so.
 func (o Options) named(row string) string {
@@ -75,6 +86,8 @@ type Scenario struct {
 	Name, About string
 	// Options are the usual ones. A number that is 0 has no meaning here.
 	Options Options
+	// JS tells that it uses Options.JS, and is over with Missing where that has not what it needs.
+	JS bool
 
 	run func(context.Context, Options) ([]Row, error)
 }
@@ -119,6 +132,14 @@ func Scenarios() []Scenario {
 		{
 			Name: "memory", About: "memory of actors that do nothing, the second half of idle",
 			Options: Options{Actors: 100_000}, run: memory,
+		},
+		{
+			Name: "js", About: "the JavaScript runner: actions that change nothing, then actions that change state",
+			Options: Options{Connections: 64, InFlight: 16}, JS: true, run: javaScript,
+		},
+		{
+			Name: "peer", About: "runner and client of JavaScript beside rivetkit, if that is installed",
+			Options: Options{Connections: 64, InFlight: 16}, JS: true, run: peer,
 		},
 	}
 	for i := range all {

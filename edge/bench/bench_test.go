@@ -54,17 +54,25 @@ func program(stdout, stderr interface{ Write([]byte) (int, error) }, args ...str
 // directory of the test, which must be empty afterwards.
 func run(t *testing.T, args ...string) string {
 	t.Helper()
-	dir := t.TempDir()
-	var stdout, stderr bytes.Buffer
-	args = append([]string{"bench"}, append(args, "--dir", dir)...)
-	if code := cli.Main(program(&stdout, &stderr, args...)); code != 0 {
-		t.Errorf("exit code %d: %s", code, stderr.String())
+	code, stdout, stderr := try(t, args...)
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
+	return stdout
+}
+
+// try is run for what may fail.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	dir := t.TempDir()
+	var out, said bytes.Buffer
+	args = append([]string{"bench"}, append(args, "--dir", dir)...)
+	code = cli.Main(program(&out, &said, args...))
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left in the directory: %v %v", left, err)
 	}
-	return stdout.String()
+	return code, out.String(), said.String()
 }
 
 // tiny are flags that make a scenario short; the numbers are not meant to tell anything.
@@ -95,7 +103,16 @@ func number(t *testing.T, row map[string]any, key string) float64 {
 }
 
 func TestEveryScenarioMeasuresSomething(t *testing.T) {
-	printed := run(t, append([]string{"all", "--json", "--connections", "6", "--in-flight", "2", "--actors", "8"}, tiny...)...)
+	args := []string{"all", "--json", "--connections", "6", "--in-flight", "2", "--actors", "8", "--js", t.TempDir()}
+	code, printed, said := try(t, append(args, tiny...)...)
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+	for _, name := range []string{"js", "peer"} {
+		if !strings.Contains(said, name+": left out: the JavaScript programs of the bench are not here") {
+			t.Errorf("%s was not left out: %s", name, said)
+		}
+	}
 	found := rows(t, printed)
 	for name, want := range map[string]map[string]float64{
 		"calls":         {"connections": 6, "in_flight": 2, "rounds": 2},

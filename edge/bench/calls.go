@@ -48,7 +48,8 @@ func closing(s *site, err *error) {
 	}
 }
 
-func (s *site) callsOf(name, relay string, connections, inFlight int) (Row, error) {
+// callsOf measures the action that gives back what it gets; bareServer answers the baseline's calls.
+func (s *site) callsOf(name, bareServer string, connections, inFlight int) (Row, error) {
 	echo, err := echoing(connections * inFlight)
 	if err != nil {
 		return Row{}, err
@@ -58,16 +59,29 @@ func (s *site) callsOf(name, relay string, connections, inFlight int) (Row, erro
 		return Row{}, err
 	}
 	defer crowd.leave()
-	bareCallers, err := bare.Dial(s.ctx, relay, connections, messageSize)
+	bareCallers, err := bare.Dial(s.ctx, bareServer, connections, messageSize)
 	if err != nil {
 		return Row{}, err
 	}
 	defer bareCallers.Close()
-	row, err := takeTurns(s.ctx, s.options, name, crowd.turn, func(ctx context.Context) (load.Result, error) {
+	var busy share
+	row, err := takeTurns(s.ctx, s.options, name, busy.watching(s.runner, crowd.turn), func(ctx context.Context) (load.Result, error) {
 		return bareCallers.Round(ctx, load.Open(s.options.Duration), inFlight), nil
 	})
 	row.Unit, row.Connections, row.InFlight, row.Via = "calls", connections, inFlight, s.options.Via
+	s.hosted(&row, busy)
 	return row, err
+}
+
+// hosted adds what there is to say about a runner with one thread.
+func (s *site) hosted(row *Row, busy share) {
+	if s.options.js == nil {
+		return
+	}
+	row.Node = s.options.js.version
+	if text := busy.String(); text != "" {
+		row.remark("the runner used " + text)
+	}
 }
 
 // echoing is the action that gives back what it gets.

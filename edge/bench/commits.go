@@ -32,6 +32,11 @@ func commitsIn(ctx context.Context, o Options) (_ Row, err error) {
 		return Row{}, err
 	}
 	defer closing(s, &err)
+	return s.commitsOf(o.named("commits"))
+}
+
+func (s *site) commitsOf(name string) (Row, error) {
+	o := s.options
 	bareTurn, err := s.bareCommits()
 	if err != nil {
 		return Row{}, err
@@ -41,7 +46,8 @@ func commitsIn(ctx context.Context, o Options) (_ Row, err error) {
 		return Row{}, err
 	}
 	defer crowd.leave()
-	row, err := takeTurns(s.ctx, o, o.named("commits"), crowd.turn, bareTurn)
+	var busy share
+	row, err := takeTurns(s.ctx, o, name, busy.watching(s.runner, crowd.turn), bareTurn)
 	if err != nil {
 		return Row{}, err
 	}
@@ -49,7 +55,9 @@ func commitsIn(ctx context.Context, o Options) (_ Row, err error) {
 	if err := s.checkCounts(crowd, o.Connections); err != nil {
 		return Row{}, err
 	}
-	row.Unit, row.Connections, row.InFlight, row.Via, row.Note = "commits", o.Connections, o.InFlight, o.Via, s.durable()
+	row.Unit, row.Connections, row.InFlight, row.Via = "commits", o.Connections, o.InFlight, o.Via
+	row.remark(s.durable())
+	s.hosted(&row, busy)
 	return row, nil
 }
 

@@ -46,8 +46,8 @@ func Compare(w io.Writer, before, after []Row) error {
 			fmt.Fprintf(&out, format, old.Name, old.Load(), "errors", fmt.Sprint(old.Errors), fmt.Sprint(new.Errors), "")
 		}
 	}
-	missing(&out, "only in the old run", before, after)
-	missing(&out, "only in the new run", after, before)
+	listMissing(&out, "only in the old run", before, after)
+	listMissing(&out, "only in the new run", after, before)
 	_, err := w.Write(out.Bytes())
 	return err
 }
@@ -60,7 +60,7 @@ func find(rows []Row, identity string) *Row {
 	return &rows[i]
 }
 
-func missing(out *bytes.Buffer, what string, rows, from []Row) {
+func listMissing(out *bytes.Buffer, what string, rows, from []Row) {
 	for i := range rows {
 		if find(from, rows[i].identity()) == nil {
 			fmt.Fprintf(out, "%s: %s\n", what, rows[i].identity())

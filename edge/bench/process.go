@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,27 +30,30 @@ type process struct {
 	said *output
 }
 
-// startProcess starts the program with these arguments, with its output kept for the case that it fails.
-func startProcess(program, name string, args ...string) (*process, error) {
+// startProcess starts a command, with its output kept for the case that it fails.
+func startProcess(name string, command ...string) (*process, error) {
 	said := &output{listens: make(chan string, 1)}
-	child, err := dev.Start(dev.Options{
-		Command: append([]string{program}, args...), Env: withoutSettings(os.Environ()), Stdout: said, Stderr: said,
-	})
+	child, err := dev.Start(dev.Options{Command: command, Env: withoutSettings(os.Environ()), Stdout: said, Stderr: said})
 	if err != nil {
 		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}
 	return &process{child, name, said}, nil
 }
 
-// withoutSettings empties the variables that would configure the processes: what is measured does not depend on them.
+// settings begin the names of variables that configure us, Node, or a peer.
+var settings = []string{"STAGEDOOR_", "NODE_", "RIVET_", "RIVETKIT_"}
+
+// withoutSettings empties the variables that would configure the processes: what is measured does not depend on them. What
+// is written in JavaScript runs as in production.
 func withoutSettings(env []string) []string {
-	var empty []string
+	var changed []string
 	for _, variable := range env {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "STAGEDOOR_") {
-			empty = append(empty, name+"=")
+		name, _, _ := strings.Cut(variable, "=")
+		if slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(name, s) }) {
+			changed = append(changed, name+"=")
 		}
 	}
-	return empty
+	return append(changed, "NODE_ENV=production")
 }
 
 // address waits for the process to listen.

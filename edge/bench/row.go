@@ -49,6 +49,7 @@ type Row struct {
 	Note       string  `json:"note,omitempty"`
 	Version    string  `json:"version,omitempty"`
 	Go         string  `json:"go"`
+	Node       string  `json:"node,omitempty"`
 	CPUs       int     `json:"cpus"`
 }
 
@@ -56,6 +57,16 @@ type Row struct {
 func (r *Row) describe(o Options, took time.Duration) {
 	r.Seconds = took.Seconds()
 	r.Version, r.Go, r.CPUs = o.Version, runtime.Version(), runtime.GOMAXPROCS(0)
+}
+
+// remark adds something to be said about the row, if it is not empty.
+func (r *Row) remark(text string) {
+	switch {
+	case r.Note == "":
+		r.Note = text
+	case text != "":
+		r.Note += "; " + text
+	}
 }
 
 // Load is the parameters for people: "64 × 16".

@@ -87,10 +87,8 @@ func newSite(ctx context.Context, o Options) (*site, error) {
 }
 
 func (s *site) open() (err error) {
-	role := roleRunner
 	gateway := []string{"gateway", "--insecure", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s"}
 	if isRedis(s.options.store) {
-		role = roleFastRunner
 		gateway = append(gateway, "--store", s.options.store)
 	}
 	s.gateway, err = s.start("gateway", s.profiled("gateway", gateway...)...)
@@ -100,24 +98,39 @@ func (s *site) open() (err error) {
 	if s.address, err = s.gateway.address(s.ctx); err != nil {
 		return err
 	}
-	actors := append(append([]string{}, ProcessCommand...), role, "http://"+s.address)
-	if s.runner, err = s.start("runner", s.profiled("runner", actors...)...); err != nil {
+	if s.runner, err = s.startRunner("http://" + s.address); err != nil {
 		return err
 	}
 	return s.awaitRunner()
 }
 
-// profiled adds the flag that makes a process write a profile.
-func (s *site) profiled(name string, args ...string) []string {
-	if s.options.Profile == "" {
-		return args
+func (s *site) startRunner(endpoint string) (*process, error) {
+	if js := s.options.js; js != nil {
+		return s.startCommand("runner", js.command(s.options.profileOf("runner"), "runner.mjs", endpoint)...)
 	}
-	return append(args, "--cpuprofile", s.options.Profile+"."+name)
+	role := roleRunner
+	if isRedis(s.options.store) {
+		role = roleFastRunner
+	}
+	return s.start("runner", s.profiled("runner", append(append([]string{}, ProcessCommand...), role, endpoint)...)...)
 }
 
-// start starts a process whose end, unless it is ours, ends the site's context.
+// profiled adds the flag that makes a process write a profile.
+func (s *site) profiled(name string, args ...string) []string {
+	if file := s.options.profileOf(name); file != "" {
+		return append(args, "--cpuprofile", file)
+	}
+	return args
+}
+
+// start starts the program as a process of the site.
 func (s *site) start(name string, args ...string) (*process, error) {
-	p, err := startProcess(s.options.Program, name, args...)
+	return s.startCommand(name, append([]string{s.options.Program}, args...)...)
+}
+
+// startCommand starts a process whose end, unless it is ours, ends the site's context.
+func (s *site) startCommand(name string, command ...string) (*process, error) {
+	p, err := startProcess(name, command...)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +143,12 @@ func (s *site) start(name string, args ...string) (*process, error) {
 
 // play starts a baseline and returns its address.
 func (s *site) play(role, where string) (*process, string, error) {
-	p, err := s.start("bare "+role, append(append([]string{}, ProcessCommand...), role, where)...)
+	return s.playCommand("bare "+role, append(append([]string{s.options.Program}, ProcessCommand...), role, where)...)
+}
+
+// playCommand starts a process that says where it listens.
+func (s *site) playCommand(name string, command ...string) (*process, string, error) {
+	p, err := s.startCommand(name, command...)
 	if err != nil {
 		return nil, "", err
 	}

@@ -31,7 +31,10 @@ the two says more than either figure. An operation that fails is counted, and ma
 
 Actions are called by clients as light as those of the baseline, so that the ratio is that of gateway and runner. With --via sdk
 they are called through clients/go by a goroutine for each call under way: on as few cores, that measures the client, too. "all"
-does both; the rows of the second say -sdk.`,
+does both; the rows of the second say -sdk.
+
+The scenarios js and peer need Node.js and this repository with its JavaScript packages built; peer also needs rivetkit, which
+"npm install" in bench/peer brings. "all" leaves out what is not there, and says so.`,
 		Example: "  stagedoor bench calls\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -55,6 +58,9 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 	if s.Options.Stores != nil {
 		f.stores(cmd, s.Options.Stores, "`store` to measure: embedded, or redis://host:port, in which keys are made and removed again; repeat it for both")
 	}
+	if s.JS {
+		f.scripts(cmd)
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.bench(cmd, []bench.Scenario{s}, f, func(bench.Scenario) bench.Options { return f.Options })
 	}
@@ -67,6 +73,7 @@ func (p *Program) benchAll() *cobra.Command {
 	f.common(cmd, bench.All()[0].Options)
 	f.numbers(cmd, bench.Options{}, "at most this ")
 	f.stores(cmd, nil, "`store` for commits, and for claims of alarms, which are measured only then: embedded, or redis://host:port; repeat it for both")
+	f.scripts(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.bench(cmd, bench.All(f.Stores...), f, func(s bench.Scenario) bench.Options { return s.AtMost(f.Options) })
 	}
@@ -104,6 +111,11 @@ func (f *benchFlags) stores(cmd *cobra.Command, usual []string, help string) {
 	cmd.Flags().StringArrayVar(&f.Stores, "store", usual, help)
 }
 
+// scripts adds the flag that says where the programs in JavaScript are.
+func (f *benchFlags) scripts(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.JS, "js", "", "the repository's `folder` bench/js; default: looked for above the working directory and the program")
+}
+
 // bench runs scenarios one after another and prints each as soon as it is over.
 func (p *Program) bench(cmd *cobra.Command, list []bench.Scenario, f *benchFlags, options func(bench.Scenario) bench.Options) error {
 	for _, s := range list {
@@ -132,6 +144,10 @@ func (p *Program) bench(cmd *cobra.Command, list []bench.Scenario, f *benchFlags
 		if err == nil {
 			broken += failures(rows)
 			err = p.printRows(rows, f.json)
+		}
+		if absent := new(bench.Missing); len(list) > 1 && errors.As(err, &absent) {
+			fmt.Fprintf(p.Stderr, "%s: left out: %v\n", s.Name, absent)
+			continue
 		}
 		faults = append(faults, err)
 		if ctx.Err() != nil {

@@ -1,4 +1,4 @@
-import { createClient as createClientOf } from "@stagedoor/client";
+import { ActorError, createClient as createClientOf } from "@stagedoor/client";
 import type { AnyRegistry, Client, ClientOptions } from "@stagedoor/client";
 import { resolveConfig } from "./registry/config.ts";
 import { getCurrent } from "./registry/current.ts";
@@ -20,9 +20,19 @@ export function createClient<R extends AnyRegistry = AnyRegistry>(
   return createClientOf<R>(find ? { ...given, endpoint: findEndpoint } : given);
 }
 
+/** Looked for long enough where it fails: the caller is told at once. */
 async function findEndpoint(): Promise<string> {
-  const host = getCurrent();
-  if (host !== undefined) return host.prepareClient();
+  try {
+    const host = getCurrent();
+    return await (host === undefined ? ofEnvironment() : host.prepareClient());
+  } catch (cause) {
+    if (cause instanceof ActorError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ActorError({ group: "client", code: "unreachable", message, ran: "no" }, { cause });
+  }
+}
+
+function ofEnvironment(): string {
   const { endpoint, namespace, clientToken } = resolveConfig({}, process.env);
   return formatEndpoint({ url: endpoint ?? developmentEndpoint(process.env), namespace, token: clientToken });
 }

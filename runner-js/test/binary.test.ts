@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -168,6 +168,10 @@ describe("the binary", () => {
     expect(findBinary({ STAGEDOOR_BIN: named, PATH: join(folder, "path") }, deep)).toBe(named);
     expect(findBinary({ PATH: ["", "/nowhere", join(folder, "path")].join(":") }, deep)).toBe(inPath);
     expect(findBinary({ PATH: "" }, deep)).toBe(above);
+    if (process.getuid?.() === 0) {
+      await chown(above, 65_534, 65_534); // in a folder such as /tmp it may be anybody's
+      expect(findBinary({ PATH: "" }, deep)).toBe(bin("stagedoor"));
+    }
     await chmod(above, 0o644);
     expect(findBinary({ PATH: "" }, deep)).toBe(bin("stagedoor")); // beside this package
   });

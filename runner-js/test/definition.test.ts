@@ -123,6 +123,9 @@ describe("setup()", () => {
     ["an option of a wrong type", { use: { counter }, token: 1 }, /token must be text, and is number/],
     ["a port that is none", { use: { counter }, port: -1 }, /port must be a whole number from 0 on/],
     ["a logger that is none", { use: { counter }, logger: { info() {} } }, /logger has no method trace/],
+    ["an endpoint that is none", { use: { counter }, endpoint: "nowhere" }, /setup\(\): endpoint is not a URL/],
+    ["a base path that is none", { use: { counter }, basePath: "api" }, /basePath must be a path/],
+    ["a namespace that is none", { use: { counter }, namespace: "a b" }, /namespace is not 1 to 64/],
     ["a level that is none", { use: { counter }, logLevel: "loud" }, /logLevel must be one of trace, /],
   ];
   test.each(cases)("refuses %s", (_, options, says) => {

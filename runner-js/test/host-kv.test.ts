@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { actor } from "../src/actor/actor.ts";
 import type { Kv } from "../src/actor/kv.ts";
-import type { KvEntry, KvRead } from "../src/wire/messages.ts";
+import { Overlay } from "../src/host/overlay.ts";
+import type { KvEntry, KvOp, KvRead } from "../src/wire/messages.ts";
 import { begin, type Stage, tick } from "./host-world.ts";
 
 // The gateway of these tests answers reads from a Map that commits are applied to.
@@ -67,6 +68,38 @@ it("sees its own writes at once, and commits them with the tick", async () => {
   expect(await kv.get("d")).toBe("4");
   stage.ack();
   expect(stage.news()).toEqual(["commit 3 +0 put d"]);
+});
+
+it("what is unsent hides what is stored, by the last write to each key", () => {
+  const keyOf = (n: number) => Uint8Array.of(n);
+  let seed = 7;
+  const below = (n: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % n;
+  for (let round = 0; round < 300; round++) {
+    const truth = new Map<number, number | null>();
+    const ops: KvOp[] = Array.from({ length: below(20) }, () => {
+      const from = below(6);
+      if (below(4) === 0) {
+        const until = from + below(3);
+        for (let n = from; n < until; n++) truth.set(n, null);
+        return { key: keyOf(from), deleteUntil: keyOf(until) };
+      }
+      const value = below(3) === 0 ? undefined : below(200);
+      truth.set(from, value ?? null);
+      return value === undefined ? { key: keyOf(from) } : { key: keyOf(from), value: keyOf(value) };
+    });
+    const overlay = new Overlay(ops);
+    for (let n = 0; n < 8; n++) expect(overlay.find(keyOf(n))?.[0] ?? overlay.find(keyOf(n))).toBe(truth.get(n));
+    const living = [...truth].filter(([n, value]) => n >= 1 && n < 5 && value !== null).sort(([a], [b]) => a - b);
+    expect(overlay.puts({ from: keyOf(1), until: keyOf(5) }).map(({ key, value }) => [key[0], value?.[0]])).toEqual(living);
+  }
+});
+
+it("gives text back as it was, a byte order mark too", async () => {
+  const def = actor({ actions: { roundTrip: async (c, text: string) => (await c.kv.put("k", text), await c.kv.get("k")) } });
+  const stage = await begin(def);
+  const id = stage.call("roundTrip", ["\ufeffx"]);
+  await tick();
+  expect(stage.result(id)).toEqual({ output: "\ufeffx" });
 });
 
 it("does not keep the caller's bytes", async () => {

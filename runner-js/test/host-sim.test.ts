@@ -18,9 +18,13 @@ const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 const def = actor({
   state: { n: 0 },
   connState: { seen: 0 },
-  onConnect: (c, conn) => conn.send("n", c.state.n),
-  onDisconnect: (c) => {
+  onConnect: async (c, conn) => {
+    conn.send("n", c.state.n);
+    if (Number(conn.id.slice(1)) % 3 === 0) await after(10);
+  },
+  onDisconnect: async (c, conn) => {
     c.state.n++;
+    if (Number(conn.id.slice(1)) % 2 === 0) await after(10);
   },
   actions: {
     add: (c) => {
@@ -74,6 +78,8 @@ class Gateway {
   generation = 1;
   /** Refs of the connections that live, by id, with the state that is kept. */
   readonly conns = new Map<string, { ref: number; state: Uint8Array | undefined; open: boolean }>();
+  /** Whose onDisconnect is owed, by the store [CONN-7]. */
+  readonly record = new Set<string>();
   readonly calls = new Map<number, string | undefined>();
   answered = 0;
   unknown = 0;
@@ -148,7 +154,9 @@ class Gateway {
     if (commit === undefined || commit.version === this.version) return;
     this.version = commit.version;
     this.applied = commit.changes;
-    const { state } = changesOf(commit);
+    const { state, connectionsAdded, connectionsRemoved } = changesOf(commit);
+    for (const id of connectionsAdded) this.record.add(id);
+    for (const id of connectionsRemoved) this.record.delete(id);
     if (state !== undefined) {
       const { n } = decode(state) as { n: number };
       expect(n).toBeGreaterThanOrEqual(this.n);
@@ -175,7 +183,12 @@ class Gateway {
     if (offer === undefined) throw new Error("an actor that is awake was not offered");
     expect(offer.generation).toBe(this.generation);
     expect([this.version, this.version - (offer.pending.length > 0 ? 1 : 0)]).toContain(offer.version);
-    for (const [id, conn] of this.conns) if (!conn.open || this.#pick(4) === 0) this.conns.delete(id);
+    const again: string[] = []; // opens that were not answered [CONN-8]
+    for (const [id, conn] of this.conns) {
+      if (conn.open && this.#pick(4) > 0) continue;
+      this.conns.delete(id);
+      if (!conn.open) again.push(id);
+    }
     this.unanswered = undefined;
     this.#held = [];
     this.#owed = 0;
@@ -186,10 +199,12 @@ class Gateway {
       conn.ref = ++this.#ref;
       this.stage.say(this.stage.opening(conn.ref, undefined, { connectionId: id, restored: true, state: conn.state }));
     }
+    for (const id of again) if (this.#pick(3) > 0) this.open(id);
   }
 
   async act(): Promise<void> {
     const pick = this.#pick;
+    if (pick(30) === 0) this.stage.say({ kind: "fence", actor: this.stage.port.ref, nonce: 0n });
     const live = [...this.conns.entries()].filter(([, conn]) => conn.open);
     switch (pick(12)) {
       case 0:
@@ -223,9 +238,9 @@ class Gateway {
     expect(this.stage.call(name, args, { connection })).toBe(id);
   }
 
-  open(): void {
+  open(again?: string): void {
     const ref = ++this.#ref;
-    const id = `c${ref}`;
+    const id = again ?? `c${ref}`;
     this.conns.set(id, { ref, state: undefined, open: false });
     const call = this.stage.nextId;
     this.calls.set(call, id);
@@ -249,6 +264,7 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("keeps the protocol, seed %i", async (s
   expect(g.calls.size, "calls without answer").toBe(0);
   expect(g.answered).toBeGreaterThan(300);
   expect(g.stage.log.lines.filter(({ level }) => level === "error")).toEqual([]);
+  expect([...g.record].sort()).toEqual([...g.conns.keys()].sort());
   // What the actor has in memory is what the store has.
   g.call("get", [], 0);
   const last = g.stage.port.sent.at(-1);

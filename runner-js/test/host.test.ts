@@ -116,6 +116,7 @@ describe("calls", () => {
     expect(stage.result(stage.call("missing"))).toMatchObject({ error: "actor.action_not_found" });
     expect(stage.result(stage.call("get", [], { args: new Uint8Array([0x01]) }))).toMatchObject({ error: "action.invalid_arguments" });
     expect(stage.result(stage.call("get", [], { args: new Uint8Array([0xff]) }))).toMatchObject({ error: "action.invalid_arguments" });
+    expect(stage.result(stage.call("get", new Array(500_000).fill(0)))).toMatchObject({ error: "action.invalid_arguments" });
     expect(stage.result(stage.call("function"))).toMatchObject({ error: "internal.error" });
   });
 

@@ -1,6 +1,6 @@
 import { actor, event, setup, UserError } from "stagedoor";
 import { setupTest } from "stagedoor/test";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 const counter = actor({
   state: { count: 0 },
@@ -44,6 +44,15 @@ test("hosts the actors behind a gateway of the test's own", async (t) => {
 test("actors call each other through c.client()", async (t) => {
   const { client } = await setupTest(t, registry);
   expect(await client.adder.getOrCreate(["x"]).add("b", 4)).toBe(4);
+});
+
+test("has nothing of the environment's gateway: neither its store nor its tokens", async (t) => {
+  vi.stubEnv("STAGEDOOR_STORE", "redis://127.0.0.1:1");
+  vi.stubEnv("STAGEDOOR_CLIENT_TOKEN", "of somebody");
+  vi.stubEnv("STAGEDOOR_TOKEN", "of somebody");
+  t.onTestFinished(() => void vi.unstubAllEnvs());
+  const { client } = await setupTest(t, registry);
+  expect(await client.counter.getOrCreate(["a"]).increment(1)).toBe(1);
 });
 
 test("takes the context of node:test", async () => {

@@ -109,6 +109,16 @@ async function wait(hand: Hand, ms: number, leaseMs: number): Promise<void> {
   }
 }
 
+test("a pause that is longer than a timer takes is not none", async () => {
+  await vi.advanceTimersByTimeAsync(0);
+  const hand = hands[0]!;
+  hand.to.opened();
+  hand.hear({ case: "reject", value: { code: "session.too_many", retryable: true, retryAfterMs: 2 ** 32 - 1 } });
+  hand.destroy();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(hands.length).toBe(1);
+});
+
 test("a Ping is answered, a link Fence too [LINK-8]", async () => {
   const hand = await open(0);
   hand.said = [];

@@ -36,6 +36,14 @@ describe("lease", () => {
     expect(lease.ended(at(60_001))).toBe(true);
   });
 
+  test("who was refused because the wall clock ran ahead is told, too, when it is back", () => {
+    const lease = new Lease(15_000, 3_000, at(0));
+    const nonce = lease.ask(at(3_000));
+    expect(lease.holds(at(4_000, 13_000))).toBe(false);
+    expect(lease.renew(nonce, 15_000, at(5_000))).toBe(true);
+    expect(lease.renew(lease.ask(at(6_000)), 15_000, at(6_100))).toBe(false);
+  });
+
   test("without leases the right does not end", () => {
     const lease = new Lease(0, 0, at(0));
     expect(lease.holds(at(1e9))).toBe(true);

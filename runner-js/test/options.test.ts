@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { defaultOptions } from "../src/actor/options.ts";
 import { resolveConfig } from "../src/registry/config.ts";
 import { developmentEndpoint, formatEndpoint, parseEndpoint } from "../src/registry/endpoint.ts";
 import { settings } from "../src/registry/settings.ts";
@@ -12,6 +13,14 @@ describe("the table of options", () => {
   test("is the one in the README", () => {
     const rows = settings.map((s: Setting) => `| \`${s.option}\` | ${s.variables.map((v) => `\`${v}\``).join(", ") || "–"} | ${s.fallback} | ${s.meaning} |`);
     expect(read("../README.md")).toContain(rows.join("\n"));
+  });
+
+  test("of actor types is the one in the README, too", () => {
+    const rows = [...read("../README.md").matchAll(/^\| (`\w+`(?:, `\w+`)*) \| ([^|]+) \|/gm)].flatMap(([, names, fallback]) =>
+      (names as string).split(", ").map((name) => [name.slice(1, -1), (fallback as string).replaceAll(/[`"]/g, "")]),
+    );
+    const table = Object.fromEntries(rows) as Record<string, string>;
+    for (const [name, value] of Object.entries(defaultOptions)) expect([name, table[name]]).toEqual([name, value === undefined ? expect.stringMatching(/^the /) : String(value)]);
   });
 
   test("has STAGEDOOR_ before RIVET_", () => {

@@ -66,13 +66,20 @@ export interface Program {
   readonly exited: Promise<number | NodeJS.Signals>;
 }
 
-/** Runs a bundled program; it is ended with the test, if it runs still. */
+/** Runs a program; it is ended with the test, if it runs still. */
 export function run(
   file: string,
-  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>>; /** Default: this Node. */ readonly command?: string },
+  options: {
+    readonly cwd: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Default: this Node. */
+    readonly command?: string;
+    /** Before the file. */
+    readonly args?: readonly string[];
+  },
 ): Program {
   const { NODE_ENV: _, VITEST: __, ...inherited } = process.env;
-  const child = spawn(options.command ?? process.execPath, [file], {
+  const child = spawn(options.command ?? process.execPath, [...(options.args ?? []), file], {
     cwd: options.cwd,
     env: { ...inherited, STAGEDOOR_BIN: bin("stagedoor"), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

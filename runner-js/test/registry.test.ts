@@ -36,6 +36,15 @@ describe("a registry", () => {
     }
   });
 
+  test("is started by any of its names", async () => {
+    for (const name of ["startRunner", "start", "startEnvoy", "serve"] as const) {
+      const registry = setup({ use: { one: counterOf(1) }, endpoint: gateway.url, token: "r-secret", ...quiet });
+      registry[name]();
+      expect(await clientOf<typeof registry>().one.getOrCreate([name]).increment()).toBe(1);
+      await registry.shutdown();
+    }
+  });
+
   test("hands its actors over to the next version, with their state", async () => {
     const of = (runnerVersion: number, step: number) =>
       setup({ use: { versioned: counterOf(step) }, endpoint: gateway.url, token: "r-secret", runnerVersion, ...quiet });
@@ -109,6 +118,13 @@ describe("a program", () => {
     expect(ended.output.join("\n")).not.toContain("wrong");
   });
 
+  test("that failed and stayed ends with status 1 by a signal, too", async () => {
+    const running = await program("registry.startRunner(); setInterval(() => {}, 1_000_000);", { STAGEDOOR_TOKEN: "wrong" });
+    await running.line(/the runner cannot start/);
+    running.process.kill("SIGTERM");
+    expect(await running.exited).toBe(1);
+  });
+
   test("ends with status 1 when the environment is wrong", async () => {
     const ended = await program("registry.startRunner();", { STAGEDOOR_ENDPOINT: "nowhere" });
     expect(await ended.exited).toBe(1);
@@ -125,12 +141,19 @@ describe("a program", () => {
   });
 
   test("whose client finds no gateway says so at once", async () => {
-    const running = await program(`createClient<typeof registry>().one.getOrCreate(["a"]).increment().catch(() => {});`, {
-      STAGEDOOR_ENDPOINT: "",
-      STAGEDOOR_LOG_LEVEL: "error",
-      NODE_ENV: "production",
-    });
+    const running = await program(
+      `
+      const began = performance.now();
+      const handle = createClient<typeof registry>().one.getOrCreate(["a"]);
+      const failed = (error) => console.log(String(error));
+      await Promise.all([handle.increment().catch(failed), handle.connect().increment().catch(failed), handle.resolve().catch(failed)]);
+      process.exitCode = performance.now() - began < 15_000 ? 5 : 6; // a call that waits for a gateway waits for 30 s`,
+      { STAGEDOOR_ENDPOINT: "", STAGEDOOR_LOG_LEVEL: "error", NODE_ENV: "production" },
+    );
     expect(await running.line(/finds no gateway/)).toContain("no endpoint is configured: set STAGEDOOR_ENDPOINT");
+    expect(await running.exited).toBe(5); // and nothing keeps it
+    const told = running.output.filter((line) => line.startsWith("ActorError"));
+    expect(told).toEqual(Array(3).fill("ActorError: client.unreachable: no endpoint is configured: set STAGEDOOR_ENDPOINT, or setup({ endpoint })"));
   });
 
   test("that imports a served registry does not listen, also in a worker", async () => {

@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { serve as serveOnNode } from "@hono/node-server";
 import { Elysia } from "elysia";
@@ -7,7 +8,7 @@ import { Hono } from "hono";
 import { actor, setup, toNextHandler, toNodeHandler } from "stagedoor";
 import type { Registry, RegistryOptions } from "stagedoor";
 import { createClient } from "stagedoor/client";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startGateway } from "../../clients/js/test/gateway.ts";
 import type { Gateway } from "../../clients/js/test/gateway.ts";
 import { forward, isForwarded, maxForwardedBytes } from "../src/registry/forward.ts";
@@ -131,11 +132,15 @@ describe("the handler", () => {
     const registry = registryOf({ basePath: "/actors/" });
     expect(await (await ask(registry, "/actors")).text()).toContain("/actors/metadata");
     expect((await ask(registry, "/actors/metadata")).status).toBe(200);
-    for (const path of ["/api/rivet/metadata", "/actors/start", "/actors/v1/connect", "/actors/v1/store/backup", "/actors/v1/actors/a/b", "/actorsmetadata"]) {
+    for (const path of ["/api/rivet/metadata", "/actors/start", "/actors/v1/connect", "/actors/v1/store/backup", "/actors/v1/actors", "/actors/v1/actors/a/b", "/actorsmetadata"]) {
       const answer = await ask(registry, path);
       expect([path, answer.status, await answer.json()]).toMatchObject([path, 404, { error: { group: "request", code: "not_found" } }]);
     }
     expect((await ask(registry, "/actors/metadata", { method: "POST" })).status).toBe(405);
+    const address = `${gateway.url}/v1/actors/counter:kept`;
+    await fetch(address, { method: "PUT" });
+    expect((await ask(registry, "/actors/v1/actors/counter:kept", { method: "DELETE" })).status).toBe(405); // also if the gateway would take it
+    expect((await fetch(address)).status).toBe(200);
   });
 
   test("tells clients what is public, and every page may read it", async () => {
@@ -145,6 +150,21 @@ describe("the handler", () => {
     expect(await answer.json()).toMatchObject({ clientEndpoint: "https://gate.example", clientNamespace: "pub", clientToken: "open" });
     const preflight = await ask(registry, "/api/rivet/metadata", { method: "OPTIONS", headers: { origin: "https://elsewhere.example" } });
     expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([204, "*"]);
+  });
+
+  test("cannot be led astray by dots and slashes", async () => {
+    const registry = registryOf();
+    const paths = {
+      "/api/rivet/v1/actors/%2e%2e/%2e%2e/metrics": 404,
+      "/api/rivet/v1/actors/../connect": 404,
+      "/api/rivet/v1/actors/x/..\\..\\connect": 404,
+      "/api/rivet/v1/actors/..%2F..%2Fmetrics": 400,
+      "/api/rivet/v1/actors/x%2Factions%2F..%2F..%2Fconnect": 400,
+      "/api/rivet/v1/actors//evil.example/": 404,
+      "/api/rivet//evil.example/v1/actors/x": 404,
+      "/api/rivet/@evil.example/v1/actors/x": 404,
+    };
+    for (const [path, status] of Object.entries(paths)) expect([path, (await ask(registry, path)).status]).toEqual([path, status]);
   });
 
   test("passes errors and CBOR through", async () => {
@@ -182,6 +202,20 @@ describe("the handler", () => {
     expect(lines).toContain("the runner cannot start");
   });
 
+  test("answers 500, too, where the environment is wrong", async () => {
+    process.env["STAGEDOOR_RUNNER_VERSION"] = "v2";
+    onTestFinished(() => {
+      delete process.env["STAGEDOOR_RUNNER_VERSION"];
+    });
+    const told: unknown[] = [];
+    const console = vi.spyOn(globalThis.console, "error").mockImplementation((line) => void told.push(line));
+    onTestFinished(() => console.mockRestore());
+    const answer = await ask(setup({ use: { counter }, endpoint: gateway.url }), "/api/rivet/metadata");
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toContain("v2");
+    expect(told).toEqual([expect.stringContaining('STAGEDOOR_RUNNER_VERSION is "v2"')]);
+  });
+
   test("names no gateway in production without public endpoint", async () => {
     const { NODE_ENV } = process.env;
     process.env["NODE_ENV"] = "production";
@@ -201,6 +235,17 @@ describe("the handler", () => {
     const answer = await toNextHandler(registry).GET(new Request("http://app.example/api/rivet/metadata"));
     expect(answer.status).toBe(503);
   });
+});
+
+test("a request that does not end holds up a shutdown no longer than drainTimeoutMs", async () => {
+  const registry = registryOf({ drainTimeoutMs: 100 });
+  const { port } = await registry.listen({ port: 0, hostname: "127.0.0.1" });
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.write("POST /api/rivet/v1/actors/counter:a/actions/read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{");
+  await registry.startAndWait();
+  await registry.shutdown();
+  await closed;
 });
 
 describe("forwarding", () => {
@@ -227,8 +272,8 @@ describe("forwarding", () => {
   }
 
   test("lets only documented paths pass", () => {
-    const yes = ["/v1/actors", "/v1/actors/counter:a", "/v1/actors/counter:a%2Fb/actions/increment"];
-    const no = ["/v1", "/v1/actors/", "/v1/actors/a/connect", "/v1/actors/a/actions", "/v1/actors/a/actions/b/c", "/v1/connect", "/metrics", "/healthz"];
+    const yes = ["/v1/actors/counter:a", "/v1/actors/counter:a%2Fb/actions/increment"];
+    const no = ["/v1", "/v1/actors", "/v1/actors/", "/v1/actors/a/connect", "/v1/actors/a/actions", "/v1/actors/a/actions/b/c", "/v1/connect", "/metrics", "/healthz"];
     expect(yes.filter(isForwarded)).toEqual(yes);
     expect(no.filter(isForwarded)).toEqual([]);
   });

@@ -18,10 +18,10 @@ export interface Target {
 
 /** byAddress is a target by type and key. What the wire cannot carry is refused here, all other rules are the gateway's [ADDR-1]. */
 export function byAddress(type: string, key: ActorKey | undefined, mode: Mode): Target {
-  const parts = typeof key === "string" ? [key] : [...(key ?? [])];
+  const parts: readonly unknown[] = Array.isArray(key) ? [...(key as readonly string[])] : key === undefined ? [] : [key];
   const valid = type !== "" && [type, ...parts].every((part) => typeof part === "string" && isWellFormed(part));
   return {
-    address: { namespace: "", type, key: parts },
+    address: { namespace: "", type, key: parts as readonly string[] },
     id: "",
     mode,
     input: undefined,

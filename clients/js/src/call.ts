@@ -8,6 +8,7 @@ import type { Call } from "./session/call.ts";
 import type { Connection } from "./session/connection.ts";
 import type { Session } from "./session/session.ts";
 import type { ActionRequest } from "./types.ts";
+import { after } from "./timer.ts";
 import { isWellFormed } from "./values/bytes.ts";
 import { decode, encode } from "./values/index.ts";
 import type { Codec } from "./wire/codec.ts";
@@ -19,7 +20,7 @@ const maxActionBytes = 128;
 export function call(session: Session, target: Target, conn: Connection | undefined, request: ActionRequest): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { name, args = [], signal, timeoutMs } = request;
-    const invalid = nameError(name) ?? timeoutError(timeoutMs) ?? (signal?.aborted ? interrupted(signal.reason, "no", undefined) : undefined);
+    const invalid = nameError(name) ?? argsError(args) ?? timeoutError(timeoutMs) ?? (signal?.aborted ? interrupted(signal.reason, "no", undefined) : undefined);
     if (invalid !== undefined) return reject(invalid);
     let bytes: Uint8Array | undefined;
     try {
@@ -50,8 +51,9 @@ export function call(session: Session, target: Target, conn: Connection | undefi
 
 /** encodeFor is a value as CBOR, if the form of the session can carry it. */
 export function encodeFor(codec: Codec, value: unknown, root: string): Uint8Array {
-  codec.check(value, root);
-  return encode(value, { root });
+  const bytes = encode(value, { root });
+  codec.check(bytes, root);
+  return bytes;
 }
 
 /** watch gives the call up when its signal or its time says so; what it returns ends that. */
@@ -59,7 +61,7 @@ function watch(session: Session, pending: Call, signal: AbortSignal | undefined,
   const abort = () => session.abandon(pending, signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   const late = () => session.abandon(pending, new DOMException("The call took too long.", "TimeoutError"));
-  const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1));
+  const timer = timeoutMs === undefined ? undefined : after(timeoutMs, late);
   return () => {
     signal?.removeEventListener("abort", abort);
     clearTimeout(timer);
@@ -67,8 +69,17 @@ function watch(session: Session, pending: Call, signal: AbortSignal | undefined,
 }
 
 function nameError(name: unknown): ActorError | undefined {
-  const valid = typeof name === "string" && name !== "" && isWellFormed(name) && new TextEncoder().encode(name).length <= maxActionBytes;
+  const valid = typeof name === "string" && name !== "" && isWellFormed(name) && utf8Fits(name, maxActionBytes);
   return valid ? undefined : raise("request.invalid", `The name of an action is 1 to ${maxActionBytes} bytes of UTF-8.`);
+}
+
+/** utf8Fits counts bytes only where characters cannot tell. */
+function utf8Fits(text: string, most: number): boolean {
+  return 3 * text.length <= most || new TextEncoder().encode(text).length <= most;
+}
+
+function argsError(args: unknown): ActorError | undefined {
+  return Array.isArray(args) ? undefined : raise("request.invalid", "The arguments of an action are an array.");
 }
 
 function timeoutError(timeoutMs: unknown): ActorError | undefined {

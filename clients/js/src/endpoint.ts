@@ -1,4 +1,5 @@
 import { messageOf, raise } from "./error.ts";
+import { settingsOf } from "./options.ts";
 import type { ClientOptions } from "./options.ts";
 
 /** Endpoint is where the gateway is, and who the client is to it. */
@@ -36,6 +37,8 @@ export class EndpointSource {
   private readonly find: () => string | Promise<string>;
   private readonly token: string;
   private readonly namespace: string;
+  private readonly timeoutMs: number;
+  private readonly closed = new AbortController();
   private found: Promise<Endpoint> | undefined;
 
   constructor(options: ClientOptions) {
@@ -46,6 +49,7 @@ export class EndpointSource {
     this.find = typeof text === "string" ? () => text : text;
     this.token = token ?? environment.token ?? "";
     this.namespace = namespace ?? environment.namespace ?? "";
+    this.timeoutMs = settingsOf(options).connectTimeoutMs;
   }
 
   get(): Promise<Endpoint> {
@@ -61,9 +65,15 @@ export class EndpointSource {
     this.found = undefined;
   }
 
+  /** close gives up what is on its way. */
+  close(): void {
+    this.closed.abort();
+  }
+
   private async resolve(): Promise<Endpoint> {
     const given = parseEndpoint(await this.find());
-    const followed = new URL(given.base).pathname === "/" ? given : await follow(given);
+    const isRunner = new URL(given.base).pathname !== "/";
+    const followed = isRunner ? await follow(given, AbortSignal.any([this.closed.signal, AbortSignal.timeout(this.timeoutMs)])) : given;
     return {
       base: followed.base,
       token: this.token || given.token || followed.token,
@@ -80,11 +90,11 @@ interface Metadata {
 }
 
 /** follow asks an address with a path whether it is a runner's; if it has no metadata, it is a gateway's own. */
-async function follow(given: Endpoint): Promise<Endpoint> {
+async function follow(given: Endpoint, signal: AbortSignal): Promise<Endpoint> {
   const url = `${given.base}/metadata`;
   let response: Response;
   try {
-    response = await fetch(url, { headers: { accept: "application/json" } });
+    response = await fetch(url, { headers: { accept: "application/json" }, signal });
   } catch (cause) {
     throw raise("client.unreachable", `${url} cannot be reached: ${messageOf(cause)}`, { cause });
   }
@@ -98,11 +108,18 @@ async function follow(given: Endpoint): Promise<Endpoint> {
     throw raise("client.unreachable", `${url} names no clientEndpoint; set publicEndpoint where the registry is set up.`);
   }
   const endpoint = parseEndpoint(clientEndpoint);
+  if (given.base.startsWith("https:") && endpoint.base.startsWith("http:") && !isLoopback(new URL(endpoint.base).hostname)) {
+    throw raise("request.invalid", `${url} names a gateway without TLS, which would see the token in clear; name an address of https.`);
+  }
   return {
     base: endpoint.base,
     token: typeof clientToken === "string" ? clientToken : endpoint.token,
     namespace: typeof clientNamespace === "string" ? clientNamespace : endpoint.namespace,
   };
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 async function metadataOf(response: Response): Promise<Metadata | undefined> {

@@ -1,4 +1,5 @@
 import { raise } from "./error.ts";
+import { longestMs } from "./timer.ts";
 
 /** LogLevel of the client's own messages. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -8,7 +9,8 @@ export interface ClientOptions {
   /**
    * Where the gateway is: `http(s)://[namespace:token@]host[:port]`, or a runner's own address such as
    * `https://app.example.com/api/rivet`, whose `/metadata` names the gateway; or a function that finds it, called at the first
-   * use and again when it could not be reached. Default: see the README.
+   * use and again when it could not be reached; an ActorError of it that is not retryable ends what waits. Default: see the
+   * README.
    */
   readonly endpoint?: string | (() => string | Promise<string>) | undefined;
   /** Identifies the client to the gateway; stronger than one in the endpoint. */
@@ -97,9 +99,6 @@ function logOf({ log }: ClientOptions): Settings["log"] {
 }
 
 type NumberOption = { [K in keyof ClientOptions]-?: ClientOptions[K] extends number | undefined ? K : never }[keyof ClientOptions];
-
-/** The longest that timers can wait. */
-const longestMs = 2 ** 31 - 1;
 
 function positive(options: ClientOptions, name: NumberOption, otherwise: number): number {
   const value = options[name] ?? otherwise;

@@ -177,7 +177,10 @@ export interface ConnMethods<D extends AnyActorDefinition> {
   readonly isConnected: boolean;
   /** action calls an action by its name, over the connection. Its types are not checked. */
   action<Result = unknown>(request: ActionRequest): Promise<Result>;
-  /** on has a function called with the arguments of each event of the name, and subscribes to it. */
+  /**
+   * on has a function called with the arguments of each event of the name, and subscribes to it. What a function throws is
+   * reported as an uncaught error, and harms no other: so with all functions below.
+   */
   on<Name extends EventName<D>>(event: Name, handler: EventHandler<D, Name>): Unsubscribe;
   /** once is on for the next event only. */
   once<Name extends EventName<D>>(event: Name, handler: EventHandler<D, Name>): Unsubscribe;

@@ -154,9 +154,27 @@ describe.each(["proto", "json"] as const)("in %s", (encoding) => {
     expect(error).toMatchObject({ group: "request", code: "invalid_payload", ran: "no" });
     expect((error as ActorError).message).toContain("args[1].deep[0]");
     expect((error as ActorError).cause).toMatchObject({ name: "NotStorableError", path: "args[1].deep[0]" });
+    const typed = await counter.action({ name: "nothing", args: [{ f: new Float32Array(1) }] }).catch((error: unknown) => error);
+    if (encoding === "proto") expect(typed).toMatchObject({ code: "action_not_found" });
+    else expect(typed).toMatchObject({ code: "invalid_payload", cause: { path: "args[0].f" } }); // JSON has no form for it
     const conn = c.chat.getOrCreate(unique("args")).connect({ name: (() => 1) as never });
     await expect(conn.members()).rejects.toMatchObject({ group: "request", code: "invalid_payload" });
     await expect(c.counter.getOrCreate("x", { createWithInput: Symbol() }).getCount()).rejects.toMatchObject({ code: "invalid_payload" });
+    await c.dispose();
+  });
+
+  test("keys, arguments and names of wrong types are refused at the use, as by the compiler", async () => {
+    const c = client();
+    for (const key of [42, [42], {}, [null], true]) {
+      const counter = c.counter.getOrCreate(key as never);
+      for (const use of [() => counter.getCount(), () => counter.connect().getCount(), () => counter.resolve(), () => c.counter.create(key as never)]) {
+        await expect(use()).rejects.toMatchObject({ group: "request", code: "invalid_address", ran: "no" });
+      }
+    }
+    const counter = c.counter.getOrCreate(unique("wrong"));
+    for (const request of [{ name: "increment", args: "12" }, { name: "increment", args: { length: 1 } }, { name: 1 }, { name: "" }, { name: "getCount", timeoutMs: 0 }]) {
+      await expect(counter.action(request as never)).rejects.toMatchObject({ group: "request", code: "invalid", ran: "no" });
+    }
     await c.dispose();
   });
 

@@ -90,6 +90,26 @@ describe("defaults", () => {
   });
 });
 
+describe("metadata", () => {
+  afterEach(() => vi.unstubAllGlobals());
+  const follow = (endpoint: string, clientEndpoint: string) => {
+    vi.stubGlobal("fetch", () => Promise.resolve(Response.json({ clientEndpoint })));
+    return new EndpointSource({ endpoint, token: "t" }).get();
+  };
+
+  test.each(["ftp://gateway", "file:///etc/passwd", "javascript:alert(1)", "/relative", "http://gateway.example"])("of https that names %s is refused", async (named) => {
+    await expect(follow("https://app.example/api/rivet", named)).rejects.toMatchObject({ group: "request", code: "invalid", retryable: false });
+  });
+
+  test.each([
+    ["https://app.example/api/rivet", "wss://gateway.example", "https://gateway.example"],
+    ["https://app.example/api/rivet", "http://127.0.0.1:6420", "http://127.0.0.1:6420"],
+    ["http://app.example/api/rivet", "http://gateway.example", "http://gateway.example"],
+  ])("of %s that names %s is followed", async (endpoint, named, base) => {
+    expect(await follow(endpoint, named)).toMatchObject({ base, token: "t" });
+  });
+});
+
 describe("a runner's address", () => {
   let gateway: Gateway;
   let metadata: (path: string) => [status: number, body: string];
@@ -140,6 +160,19 @@ describe("a runner's address", () => {
     await c.dispose();
   });
 
+  test("that does not answer is given up", async () => {
+    const silent = createServer(() => {}).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/api/rivet`;
+    const gone = new Promise<void>((resolve) => silent.on("connection", (socket) => socket.on("close", () => resolve())));
+    const c = createClient<Examples>(url, { connectTimeoutMs: 50, waitTimeoutMs: 100 });
+    await expect(c.counter.get("x").getCount()).rejects.toMatchObject({ code: "unreachable" });
+    await gone;
+    await c.dispose();
+    silent.closeAllConnections();
+    silent.close();
+  });
+
   test("that has no metadata is a gateway behind a path", async () => {
     metadata = () => [404, "{}"];
     expect(await new EndpointSource({ endpoint: `${address()}/` }).get()).toMatchObject({ base: address() });
@@ -164,3 +197,35 @@ test("an endpoint that is found lazily: only at the first use, and again when it
   await c.dispose();
   await gateway.stop();
 });
+
+test("an endpoint that cannot be found, ever, is no reason to wait", async () => {
+  let asked = 0;
+  const reason = new ActorError({ group: "auth", code: "unauthenticated", message: "the session is over", retryable: false });
+  const endpoint = () => {
+    asked++;
+    return Promise.reject(reason);
+  };
+  const c = createClient<Examples>({ endpoint });
+  const counter = c.counter.getOrCreate("x");
+  const conn = counter.connect();
+  const closed = new Promise((resolve) => conn.onClose(resolve));
+  const expected = { group: "auth", code: "unauthenticated", message: "the session is over", ran: "no" };
+  await expect(counter.getCount()).rejects.toMatchObject(expected);
+  await expect(conn.getCount()).rejects.toMatchObject(expected);
+  expect(await closed).toBe(reason);
+  await expect(counter.resolve()).rejects.toBe(reason);
+  expect(asked).toBe(2);
+  await expect(counter.getCount()).rejects.toMatchObject(expected); // a new use asks again
+  expect(asked).toBe(3);
+  await c.dispose();
+});
+
+test("a client that is disposed does not wait for its endpoint", async () => {
+  const log: string[] = [];
+  const c = createClient<Examples>({ endpoint: () => new Promise<string>(() => {}), log: (_, message) => log.push(message) });
+  const waiting = c.counter.getOrCreate("x").getCount().catch((error: unknown) => error);
+  await Promise.resolve();
+  await c.dispose(); // after 10 s, would it be waited for
+  expect(await waiting).toMatchObject({ group: "client", code: "closed" });
+  expect(log).toStrictEqual([]);
+}, 5_000);

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { createClient } from "../src/index.ts";
@@ -105,12 +106,17 @@ test.each(["proto", "json"] as const)("a gateway that is started again, in %s", 
   let opened = 0;
   conn.on("count", (n) => events.push(n));
   conn.onOpen(() => opened++);
+  let asked = 0;
+  const getParams = () => Promise.resolve({ name: `opening ${++asked}` });
+  const room = c.chat.getOrCreate(unique("restart"), { getParams }).connect();
+  expect(await room.members()).toStrictEqual(["opening 1"]);
   await conn.increment(1);
   const down = new Promise<void>((resolve) => conn.onStatusChange((status) => status === "disconnected" && resolve()));
   await first.stop();
   await down;
   const second = await startGateway({ data, port: first.port, runner: [bin("examples")] });
   expect(await conn.increment(1)).toBe(2);
+  expect(await room.members()).toContain("opening 2"); // and the first one until its session is known to be over
   expect(events).toStrictEqual([1, 2]);
   expect(opened).toBe(2);
   await c.dispose();
@@ -118,10 +124,10 @@ test.each(["proto", "json"] as const)("a gateway that is started again, in %s", 
   await rm(data, { recursive: true, force: true });
 });
 
-test("a wrong token is refused, and is not tried for ever", async () => {
+test.each(["proto", "json"] as const)("a wrong token is refused, and is not tried for ever, in %s", async (encoding) => {
   const gateway = await startGateway({ args: ["--client-token", "right", "--runner-token", "runner"], runner: [bin("examples")] });
   const relay = await startCutter(gateway.port);
-  const wrong = createClient<Examples>(relay.url, { token: "wrong", ...quick });
+  const wrong = createClient<Examples>(relay.url, { token: "wrong", encoding, ...quick });
   const counter = wrong.counter.getOrCreate(unique("token"));
   const conn = counter.connect();
   const reason = new Promise((resolve) => conn.onClose(resolve));
@@ -135,15 +141,38 @@ test("a wrong token is refused, and is not tried for ever", async () => {
   await expect(wrong.counter.create("x")).rejects.toMatchObject(expected);
   await wrong.dispose();
 
-  const right = createClient<Examples>(relay.url.replace("//", "//team-1:right@"));
+  const right = createClient<Examples>(relay.url.replace("//", "//team-1:right@"), { encoding });
   const key = unique("token");
   expect(await right.counter.getOrCreate(key).increment(1)).toBe(1);
   expect(await right.counter.get(key).resolve()).toMatch(/^local-/);
-  const elsewhere = createClient<Examples>(relay.url, { token: "right" });
+  const elsewhere = createClient<Examples>(relay.url, { token: "right", encoding });
   await expect(elsewhere.counter.get(key).getCount()).rejects.toMatchObject({ code: "not_found" }); // another namespace
   await right.dispose();
   await elsewhere.dispose();
   await relay.stop();
+  await gateway.stop();
+});
+
+test("a token is neither logged nor told, whatever goes wrong", async () => {
+  const gateway = await startGateway({ args: ["--client-token", "right", "--runner-token", "runner"], runner: [bin("examples")] });
+  const told: unknown[] = [];
+  const log = (...line: unknown[]) => void told.push(line);
+  const down = `127.0.0.1:${await freePort()}`;
+  for (const endpoint of [`http://ns:s3cret@${down}`, `http://ns:s3cret@${down}/api/rivet`, `http://ns:s3cret@127.0.0.1:${gateway.port}`, `http://ns:s3cret@127.0.0.1:${gateway.port}/healthz`]) {
+    const c = createClient<Examples>(endpoint, { ...quick, waitTimeoutMs: 50, log });
+    const counter = c.counter.getOrCreate("a", { getParams: () => Promise.reject(new Error("no params")) });
+    const conn = counter.connect();
+    conn.onError((error) => told.push(error));
+    for (const use of [() => counter.getCount(), () => counter.resolve(), () => c.counter.create("b"), () => conn.getCount()]) await use().catch((error: unknown) => told.push(error));
+    told.push(c, counter, conn);
+    await c.dispose();
+  }
+  expect(told.length).toBeGreaterThan(20);
+  for (const one of told) {
+    const chain = [];
+    for (let at: unknown = one; at instanceof Error; at = at.cause) chain.push(String(at), at.stack);
+    expect(inspect([one, chain], { depth: 12, showHidden: true })).not.toContain("s3cret");
+  }
   await gateway.stop();
 });
 

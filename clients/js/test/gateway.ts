@@ -11,7 +11,9 @@ import { fileURLToPath } from "node:url";
 export const bin = (name: string): string => fileURLToPath(new URL(`../../../bin/${name}`, import.meta.url));
 
 export interface GatewayOptions {
-  /** Behind `stagedoor dev`, besides the address and the directory. */
+  /** Default "dev". Without development, errors tell nothing of the application's. */
+  readonly command?: "dev" | "gateway";
+  /** Behind the command, besides the address and the directory. */
   readonly args?: readonly string[];
   /** The runner's command: [bin("examples")] hosts counter and chat. Default none. */
   readonly runner?: readonly string[];
@@ -41,7 +43,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const log: string[] = [];
   const command = bin("stagedoor");
   if (!existsSync(command)) throw new Error("bin/stagedoor is not built: run make build");
-  const args = ["dev", "--listen", `127.0.0.1:${options.port ?? 0}`, "--data", join(data, "store"), ...(options.args ?? [])];
+  const args = [options.command ?? "dev", "--listen", `127.0.0.1:${options.port ?? 0}`, "--data", join(data, "store"), ...(options.args ?? [])];
   if (options.runner) args.push("--", ...options.runner);
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } });
   const exited = once(child, "exit");

@@ -104,3 +104,21 @@ test("a script of Node ends by itself when nothing is under way, and not before"
   const { stdout } = await promisify(execFile)(process.execPath, [join(scratch, "script.mjs"), gateway.url]);
   expect(stdout.trim().split("\n").sort()).toStrictEqual(["1", "2", "event 2"]);
 });
+
+test("a script of Node ends when its calls have failed, however long the pauses between attempts are", async () => {
+  const { text } = await bundle("node");
+  await writeFile(join(scratch, "client.mjs"), text);
+  await writeFile(
+    join(scratch, "failing.mjs"),
+    `import { createClient } from "./client.mjs";
+     const counter = createClient("http://127.0.0.1:1", { waitTimeoutMs: 100, backoffMinMs: 2 ** 31, backoffMaxMs: 2 ** 31 }).getOrCreate("counter");
+     const call = () => counter.action({ name: "getCount" }).catch((error) => console.log(error.code));
+     await call();
+     await call();
+     const conn = counter.connect();
+     await conn.action({ name: "getCount" }).catch((error) => console.log(error.code));
+     await conn.dispose();`,
+  );
+  const { stdout } = await promisify(execFile)(process.execPath, [join(scratch, "failing.mjs")], { timeout: 20_000 });
+  expect(stdout.trim().split("\n")).toStrictEqual(["unreachable", "unreachable", "unreachable"]);
+});

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { proto } from "../src/wire/codec.ts";
+import type { Codec } from "../src/wire/codec.ts";
 import type { Unknown } from "../src/wire/frame.ts";
 import type { Draft, Message, MessageKind } from "../src/wire/messages.ts";
 
@@ -20,18 +21,27 @@ export interface Peers {
   readonly url: string;
   /** accept is the next socket that the client opens. */
   accept(): Promise<Peer>;
+  /** Sockets that were opened so far. */
+  readonly made: number;
   stop(): void;
 }
 
 /** startPeers is a gateway that does nothing by itself: for what a real one cannot be brought to do. */
-export async function startPeers(): Promise<Peers> {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => proto.subprotocol });
+export async function startPeers(codec: Codec = proto): Promise<Peers> {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => codec.subprotocol });
   await once(server, "listening");
   const waiting = queue<Peer>();
-  server.on("connection", (socket: WebSocket) => waiting.push(peerOf(socket)));
+  let made = 0;
+  server.on("connection", (socket: WebSocket) => {
+    made++;
+    waiting.push(peerOf(codec, socket));
+  });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     accept: () => waiting.shift(),
+    get made() {
+      return made;
+    },
     stop() {
       for (const socket of server.clients) socket.terminate();
       server.close();
@@ -39,14 +49,17 @@ export async function startPeers(): Promise<Peers> {
   };
 }
 
-function peerOf(socket: WebSocket): Peer {
+function peerOf(codec: Codec, socket: WebSocket): Peer {
   const messages = queue<Message | Unknown>();
-  socket.on("message", (data: Buffer) => {
-    for (const { message } of proto.decode(new Uint8Array(data), 1 << 24)) messages.push(message);
+  socket.on("message", (data: Buffer, isBinary: boolean) => {
+    for (const { message } of codec.decode(isBinary ? new Uint8Array(data) : data.toString(), 1 << 24)) messages.push(message);
   });
   return {
     socket,
-    send: (...list) => socket.send(Buffer.concat(list.map((message) => proto.encode(message) as Uint8Array))),
+    send(...list) {
+      const frames = list.map((message) => codec.encode(message));
+      while (frames.length > 0) socket.send(codec.pack(frames, 1 << 24));
+    },
     async next(kind) {
       const message = await messages.shift();
       if (message.kind !== kind) throw new Error(`a ${message.kind} came instead of a ${kind}: ${inspect(message)}`);

@@ -6,7 +6,7 @@ import { startCutter } from "./cutter.ts";
 import type { Cutter } from "./cutter.ts";
 import { bin, startGateway } from "./gateway.ts";
 import type { Gateway } from "./gateway.ts";
-import { eventually, unique } from "./tools.ts";
+import { eventually, seeded, unique } from "./tools.ts";
 
 let gateway: Gateway;
 let cutter: Cutter;
@@ -145,12 +145,3 @@ test("a session that nobody could resume is over: its calls may have run, its co
   await relay.stop();
   await short.stop();
 });
-
-/** A source of numbers in [0, 1) that is the same in every run. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}

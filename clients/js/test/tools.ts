@@ -16,3 +16,12 @@ export async function eventually(check: () => unknown): Promise<void> {
     }
   }
 }
+
+/** seeded is a source of numbers in [0, 1) that is the same in every run. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1664525 + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

@@ -1,6 +1,7 @@
 import { decode as cborgDecode, encode as cborgEncode } from "cborg";
 import { describe, expect, test } from "vitest";
 import { InvalidPayloadError, NotStorableError, decode, encode, encodeState, fromJson, toJson } from "../src/values/index.ts";
+import { seeded } from "./tools.ts";
 import { hex, unhex, vectors } from "./vectors.ts";
 
 /** Every value that is carried, as the issue lists them. */
@@ -180,8 +181,8 @@ describe("the vectors of payloads", () => {
 
   test.each(pairs!.map((pair) => [pair.name, pair] as const))("%s", (name, { direction, json, cbor }) => {
     const value = decode(unhex(cbor));
-    // A Map with keys of text has no form of its own there; integers of more than 64 bits and inexact ones differ by language.
-    if (name.startsWith("map with keys of text") || name.startsWith("integer read") || name.startsWith("smallest integer read")) return;
+    // Integers of more than 64 bits and inexact ones differ by language.
+    if (name.startsWith("integer read") || name.startsWith("smallest integer read")) return;
     expect(fromJson(JSON.parse(json))).toStrictEqual(value);
     if (direction !== "fromJSON") expect(fromJson(JSON.parse(toJson(value)))).toStrictEqual(value);
     if (direction === "both" && !json.includes(".0")) expect(hex(encode(fromJson(JSON.parse(json))))).toBe(cbor);
@@ -209,15 +210,6 @@ test("random bytes are a value or refused", () => {
     }
   }
 });
-
-/** A source of numbers in [0, 1) that is the same in every run. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 function randomValue(random: () => number, depth: number, plain = false): unknown {
   const pick = Math.floor(random() * (depth > 3 ? 8 : plain ? 10 : 14));

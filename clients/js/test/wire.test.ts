@@ -10,6 +10,7 @@ import type { Draft, Message, MessageKind } from "../src/wire/messages.ts";
 import { MalformedError } from "../src/wire/protobuf.ts";
 import { kinds } from "../src/wire/schema.ts";
 import type { FieldType, Schema } from "../src/wire/schema.ts";
+import { seeded } from "./tools.ts";
 import { hex, unhex, vectors } from "./vectors.ts";
 
 const limit = 16 << 20;
@@ -110,15 +111,6 @@ describe("the vectors of JSON messages", () => {
     for (const text of ["", "1", "[]", "null", '{"id":1}', "{"]) expect(() => decodeText(text)).toThrow(MalformedError);
   });
 });
-
-/** A source of numbers in [0, 1) that is the same in every run. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 function randomMessage(random: () => number): Draft {
   const names = Object.keys(kinds) as MessageKind[];

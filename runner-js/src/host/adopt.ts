@@ -75,7 +75,11 @@ function moveConns(actor: Incarnation, restored: readonly ConnectionOpen[]): Map
 }
 
 function sameState(conn: Connection, m: ConnectionOpen): boolean {
-  return m.state !== undefined && Buffer.compare(m.state, conn.root.encode()) === 0;
+  try {
+    return m.state !== undefined && Buffer.compare(m.state, conn.root.encode()) === 0;
+  } catch {
+    return false; // it was made unfit behind its back: the next flush says so
+  }
 }
 
 /** departed are the connections that the actor has no more, and that something still to be sent speaks of. */

@@ -6,8 +6,15 @@ import { ActionContext } from "./context.ts";
 import { fault, tell, wireFault } from "./fault.ts";
 import { isPromise } from "./hook.ts";
 import type { Incarnation } from "./incarnation.ts";
+import type { Output } from "./output.ts";
 import { decodeValue, encodeValue } from "./payload.ts";
 import { Turn } from "./turn.ts";
+
+/** A function takes no more than the stack holds. */
+const maxArguments = 1 << 14;
+
+/** Why an action does not begin. */
+type Unrun = "action.timed_out" | "action.canceled" | "action.invalid_arguments" | "actor.action_not_found";
 
 /** CallTurn runs an action. */
 export class CallTurn extends Turn {
@@ -71,6 +78,7 @@ export class CallTurn extends Turn {
     try {
       const args = decodeValue(m.args) ?? [];
       if (!Array.isArray(args)) throw new TypeError("the arguments are no array");
+      if (args.length > maxArguments) throw new TypeError(`there are more than ${maxArguments}`);
       this.#args = args as unknown[];
       return true;
     } catch (error) {
@@ -78,12 +86,15 @@ export class CallTurn extends Turn {
     }
   }
 
-  /** unrun answers a call whose action does not begin. */
-  #unrun(code: "action.timed_out" | "action.canceled" | "action.invalid_arguments" | "actor.action_not_found", message = ""): false {
+  /** unrun answers a call whose action does not begin, behind what the turns before it have sent. */
+  #unrun(code: Unrun, message = ""): false {
     this.#answered = true;
-    const { outbox, port } = this.actor;
-    if (!this.lost) outbox.say({ kind: "callResult", actor: port.ref, id: this.id, error: wireFault(code, "no", message) });
+    if (!this.lost) this.actor.ledger.output(this.#refusal(code, message));
     return false;
+  }
+
+  #refusal(code: Unrun, message = ""): Output {
+    return { kind: "callResult", actor: this.actor.port.ref, id: this.id, error: wireFault(code, "no", message) };
   }
 
   #respond(output: unknown): boolean {
@@ -145,7 +156,7 @@ export class CallTurn extends Turn {
     actor.data.changed();
     if (this.lost) return true;
     const { error, hidden } = tell(this.#canceledBy(thrown) ? fault("action.canceled") : thrown, "yes", actor.port.session);
-    if (hidden) actor.log.error("an action failed", { action: this.#m.action, error: thrown });
+    if (hidden) actor.report("error", "an action failed", { action: this.#m.action, error: thrown });
     actor.ledger.output({ kind: "callResult", actor: actor.port.ref, id: this.id, error });
     return true;
   }
@@ -165,7 +176,7 @@ export class CallTurn extends Turn {
   }
 
   override cancel(late: boolean, began: boolean): void {
-    if (!began) this.#unrun(late ? "action.timed_out" : "action.canceled");
+    if (!began) this.actor.outbox.say(this.#refusal(late ? "action.timed_out" : "action.canceled"));
     else if (late) this.#timeOut();
     else this.#cut();
   }

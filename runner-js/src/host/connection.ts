@@ -20,6 +20,8 @@ export class Connection {
   visible = false;
   /** Its open was answered, so that the gateway takes outputs about it. */
   accepted = false;
+  /** Its open was never answered, so that no commit has its id [CONN-8]. */
+  unrecorded = false;
   /** Why it was closed before its open was answered. */
   closed: string | undefined;
   /** Its onDisconnect is queued, or was. */
@@ -131,7 +133,7 @@ export class Conn {
   }
 
   disconnect(reason = ""): Promise<void> {
-    this.#inner.disconnect(reason);
+    this.#inner.disconnect(String(reason));
     return Promise.resolve();
   }
 

@@ -37,7 +37,15 @@ export class Connections {
     return [...this.#byId.values()];
   }
 
+  /** records tells whether a connection of the id is in the actor's record: an open that was lost may have come again under its id. */
+  records(id: string): boolean {
+    const conn = this.#byId.get(id);
+    return conn?.accepted === true && !conn.unrecorded;
+  }
+
   add(conn: Connection): void {
+    const before = this.#byId.get(conn.id);
+    if (before !== undefined) this.remove(before);
     conn.visible = true;
     this.#byId.set(conn.id, conn);
     Map.prototype.set.call(this.visible, conn.id, conn.outer);
@@ -45,6 +53,7 @@ export class Connections {
   }
 
   remove(conn: Connection): void {
+    if (!conn.visible) return;
     conn.visible = false;
     this.#byId.delete(conn.id);
     Map.prototype.delete.call(this.visible, conn.id);
@@ -71,7 +80,7 @@ export class Connections {
     try {
       this.sendStates((m) => outputs.push(m));
     } catch (error) {
-      this.#actor.log.error("a connection's state cannot be kept", { error });
+      this.#actor.report("error", "a connection's state cannot be kept", { error });
       return [...outputs, ...this.changedStates()];
     }
     return outputs;

@@ -71,9 +71,9 @@ export class HostContext implements Omit<ActorContext<unknown, unknown, unknown,
     return this.#actor.client;
   }
 
-  async saveState(options: SaveStateOptions = {}): Promise<void> {
+  saveState(options: SaveStateOptions = {}): Promise<void> {
     const saved = this.#actor.save();
-    if (options.immediate === true) await saved;
+    return (options.immediate === true ? saved : undefined) ?? Promise.resolve();
   }
 
   keepAwake<T>(promise: Promise<T>): Promise<T> {

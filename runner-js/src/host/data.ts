@@ -1,5 +1,6 @@
 import { Root } from "../state/index.ts";
 import { fault } from "./fault.ts";
+import { isPromise } from "./hook.ts";
 import type { Incarnation } from "./incarnation.ts";
 
 /** ActorData is what an actor's code keeps in it: the state, which is tracked, and the vars. */
@@ -55,10 +56,12 @@ export class ActorData {
     const { onStateChange } = actor.def.hooks;
     if (onStateChange === undefined || this.phase !== "whole" || actor.over) return;
     this.root.locked = "the state cannot be changed in onStateChange";
+    const failed = (error: unknown) => actor.report("error", "onStateChange failed", { error });
     try {
-      onStateChange(actor.context, this.root.view);
+      const result = onStateChange(actor.context, this.root.view);
+      if (isPromise(result)) Promise.resolve(result).then(undefined, failed); // which nobody waits for
     } catch (error) {
-      actor.log.error("onStateChange failed", { error });
+      failed(error);
     } finally {
       this.root.locked = undefined;
     }

@@ -30,10 +30,10 @@ function checkEvent(actor: Incarnation, event: string): void {
   if (!actor.port.session.features.has("events")) throw new Error("the gateway does not offer events");
 }
 
-/** checkRoom bounds what a turn sends faster than it can leave: a turn without await cannot be paced. */
-function checkRoom(actor: Incarnation): void {
+/** checkRoom bounds what a turn sends or writes faster than it can leave: a turn without await cannot be paced. */
+export function checkRoom(actor: Incarnation): void {
   const bound = 4 * actor.port.session.limits.maxHeldBytes;
   if (actor.ledger.bytes + actor.outbox.backlog > bound) {
-    throw new Error(`more than ${bound} bytes of events wait to be sent; let the turn await saveState({ immediate: true }) now and then`);
+    throw new Error(`more than ${bound} bytes wait to be sent; let the turn await saveState({ immediate: true }) now and then`);
   }
 }

@@ -20,6 +20,17 @@ export function stopped(): ActorError {
   return fault("actor.stopping", "The actor has stopped.");
 }
 
+/** quiet is a promise whose rejection, where nobody waits for it, does not end the process, and the other actors with it. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** ended is what is asked of an actor that has ended. */
+export function ended(): Promise<never> {
+  return quiet(Promise.reject(stopped()));
+}
+
 /** wireFault is the form of a fault that leaves. */
 export function wireFault(name: OwnCode, ran: Ran = registry[name].ran, message = ""): WireError {
   return wireOf(fault(name, message), ran, undefined);
@@ -36,28 +47,39 @@ export interface Told {
  * anything else is internal.error, whose text leaves only in development.
  */
 export function tell(thrown: unknown, ran: Ran, session: SessionInfo): Told {
-  if (thrown instanceof UserError || (thrown instanceof ActorError && isPublic(thrown))) {
-    return { error: wireOf(thrown, ran, session), hidden: false };
+  try {
+    if (isPublic(thrown)) return { error: wireOf(thrown, ran, session), hidden: false };
+  } catch {
+    // What was thrown does not let itself be looked at.
   }
-  const text = session.development ? (thrown instanceof Error ? thrown.message : String(thrown)) : "";
-  return { error: wireOf(fault("internal.error", text), ran, session), hidden: true };
+  return { error: wireOf(fault("internal.error", session.development ? textOf(thrown) : ""), ran, session), hidden: true };
 }
 
-function isPublic(error: ActorError): boolean {
-  const name = `${error.group}.${error.code}`;
-  return error.group === "user" || (name in registry && name !== "internal.error");
+/** isPublic: it was made to be told, and nobody has made something else of it since. */
+function isPublic(thrown: unknown): thrown is UserError | ActorError {
+  if (!(thrown instanceof UserError || thrown instanceof ActorError) || typeof thrown.message !== "string") return false;
+  const name = `${thrown.group}.${thrown.code}`;
+  return /^user\.[A-Za-z0-9_.-]{1,64}$/.test(name) || (Object.hasOwn(registry, name) && name !== "internal.error");
+}
+
+/** textOf is what anything that was thrown says. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "";
+  }
 }
 
 function wireOf(error: UserError | ActorError, ran: Ran, session: SessionInfo | undefined): WireError {
-  const { group, code, retryable } = error;
   return {
-    group,
-    code,
+    group: String(error.group),
+    code: String(error.code),
     message: clip(error.message, maxMessage),
     metadata: error.metadata === undefined || session === undefined ? undefined : metadataOf(error.metadata, session.limits.maxErrorMetadata),
-    retryable,
+    retryable: error.retryable === true,
     ran,
-    retryAfterMs: error instanceof ActorError ? error.retryAfterMs : 0,
+    retryAfterMs: error instanceof ActorError ? Math.min(Math.max(Math.round(error.retryAfterMs), 0) || 0, 2 ** 32 - 1) : 0,
   };
 }
 

@@ -12,6 +12,8 @@ import { Turn } from "./turn.ts";
 export class GoneTurn extends Turn {
   readonly #find: (() => Connection | undefined) | undefined;
   readonly #conn: Connection | undefined;
+  /** A ref of its session says whom it is about. */
+  #byRef = false;
 
   private constructor(actor: Incarnation, alone: boolean, conn: Connection | undefined, find?: () => Connection | undefined) {
     super(actor, alone);
@@ -26,7 +28,9 @@ export class GoneTurn extends Turn {
 
   /** byRef is the turn of a connection that the gateway says has gone. */
   static byRef(actor: Incarnation, ref: number): GoneTurn {
-    return new GoneTurn(actor, actor.type.serial, undefined, () => find(actor, ref));
+    const turn = new GoneTurn(actor, actor.type.serial, undefined, () => find(actor, ref));
+    turn.#byRef = true;
+    return turn;
   }
 
   /** before is the turn of a connection that left while nobody hosted the actor: it comes before other turns [CONN-7]. */
@@ -36,7 +40,7 @@ export class GoneTurn extends Turn {
       try {
         conn.restore(m.state);
       } catch (error) {
-        actor.log.warn("a connection that has left comes without its state", { error });
+        actor.report("warn", "a connection that has left comes without its state", { error });
       }
       return conn;
     });
@@ -48,7 +52,7 @@ export class GoneTurn extends Turn {
   }
 
   override get asked(): boolean {
-    return this.#conn === undefined && !this.alone;
+    return this.#byRef;
   }
 
   begin(): boolean {
@@ -82,7 +86,8 @@ export async function disconnected(actor: Incarnation, conn: Connection): Promis
   try {
     await bounded("onDisconnect", options.onConnectTimeout, hooks.onDisconnect?.(actor.context, conn.outer));
   } catch (error) {
-    actor.log.error("onDisconnect failed", { error });
+    actor.report("error", "onDisconnect failed", { error });
   }
-  if (!actor.over) actor.ledger.changes().removed.push(conn.id);
+  if (actor.over || conn.unrecorded || actor.conns.records(conn.id)) return;
+  actor.ledger.changes().removed.add(conn.id);
 }

@@ -11,7 +11,7 @@ export class Group {
   /** Of the keys and values of kv. */
   kvBytes = 0;
   added: string[] = [];
-  removed: string[] = [];
+  readonly removed = new Set<string>();
   destroy = false;
   /** The changes as they were sent under a version, and are sent again [COMMIT-1]; undefined: never yet. */
   sent: Uint8Array | undefined;
@@ -23,7 +23,7 @@ export class Group {
 
   /** changes tells whether there is anything to commit. */
   changes(): boolean {
-    return this.sent !== undefined || this.state !== undefined || this.destroy || this.kv.length + this.added.length + this.removed.length > 0;
+    return this.sent !== undefined || this.state !== undefined || this.destroy || this.kv.length + this.added.length + this.removed.size > 0;
   }
 
   hold(outputs: readonly Output[]): void {
@@ -42,7 +42,7 @@ export class Group {
     const overhead = 16;
     const connection = 80; // an id is no longer than what gateways give
     const state = this.state?.length ?? 0;
-    return (this.sent?.length ?? 0) + state + this.kvBytes + overhead * (1 + this.kv.length) + connection * (this.added.length + this.removed.length);
+    return (this.sent?.length ?? 0) + state + this.kvBytes + overhead * (1 + this.kv.length) + connection * (this.added.length + this.removed.size);
   }
 
   /** weight is what the group takes of memory. */
@@ -64,9 +64,15 @@ export class Group {
     this.state = more.state ?? this.state;
     this.kv.push(...more.kv);
     this.kvBytes += more.kvBytes;
-    this.added.push(...more.added);
-    this.removed.push(...more.removed);
+    for (const id of more.added) this.accept(id);
+    for (const id of more.removed) this.removed.add(id);
     this.destroy ||= more.destroy;
+  }
+
+  /** accept adds a connection. One of its id that has left before is no matter of the store's: it removes behind all that it adds. */
+  accept(id: string): void {
+    this.removed.delete(id);
+    this.added.push(id);
   }
 
   /** encode makes Commit.changes, once: the bytes of a version never differ [COMMIT-1]. */
@@ -74,7 +80,7 @@ export class Group {
     this.sent ??= encodeChanges(
       this.destroy // nothing else counts then
         ? { destroy: true }
-        : { state: this.state, kv: this.kv, connectionsAdded: this.added, connectionsRemoved: this.removed },
+        : { state: this.state, kv: this.kv, connectionsAdded: this.added, connectionsRemoved: [...this.removed] },
     );
     return this.sent;
   }

@@ -11,7 +11,7 @@ import { Connections } from "./connections.ts";
 import { HostContext } from "./context.ts";
 import { failTurns } from "./crash.ts";
 import { ActorData } from "./data.ts";
-import { errorOf, stopped, tell, wireFault } from "./fault.ts";
+import { ended, errorOf, tell, wireFault } from "./fault.ts";
 import { FenceTurn } from "./fence.ts";
 import { GoneTurn } from "./gone.ts";
 import type { ActorHost } from "./host.ts";
@@ -111,6 +111,15 @@ export class Incarnation implements Seat {
     return this.#log;
   }
 
+  /** report logs; a logger that fails, or cannot show what was thrown, costs nothing but the line. */
+  report(level: "debug" | "info" | "warn" | "error", message: string, fields: object): void {
+    try {
+      this.log[level](message, fields);
+    } catch {
+      // There is nobody to tell.
+    }
+  }
+
   get kv(): KvStore {
     this.#kv ??= new KvStore(this);
     return this.#kv;
@@ -153,10 +162,10 @@ export class Incarnation implements Seat {
       case "connectionOpen":
         return this.#open(m);
       case "connectionClose":
-        if (!this.closing) this.mailbox.take(GoneTurn.byRef(this, m.connection));
+        if (this.#takesTurns()) this.mailbox.take(GoneTurn.byRef(this, m.connection));
         return;
       case "fence":
-        if (!this.closing) this.mailbox.take(new FenceTurn(this, m));
+        if (this.#takesTurns()) this.mailbox.take(new FenceTurn(this, m));
         return;
       case "stopActor":
         return this.#stopActor(m);
@@ -189,7 +198,7 @@ export class Incarnation implements Seat {
   adopted(m: Adopted, port: Port): void {
     if (this.over) return;
     if (m.error !== undefined) {
-      this.log.info("the actor was not adopted; it is over here", { error: `${m.error.group}.${m.error.code}` });
+      this.report("info", "the actor was not adopted; it is over here", { error: `${m.error.group}.${m.error.code}` });
       return this.drop();
     }
     this.port = port;
@@ -198,7 +207,7 @@ export class Incarnation implements Seat {
     const { outbox } = this;
     const applied = outbox.sentBefore && m.version === outbox.version + 1;
     if (m.version !== outbox.version && !applied) {
-      this.log.error("the actor was adopted with another version than it has", { version: m.version, has: outbox.version });
+      this.report("error", "the actor was adopted with another version than it has", { version: m.version, has: outbox.version });
       return this.end("fenced");
     }
     outbox.unfold(applied);
@@ -262,7 +271,7 @@ export class Incarnation implements Seat {
   startFailed(thrown: unknown): void {
     if (this.over || this.crashed !== undefined || this.ending !== undefined) return;
     const { error, hidden } = tell(thrown, "yes", this.port.session);
-    if (hidden) this.log.error("the start failed", { error: thrown });
+    if (hidden) this.report("error", "the start failed", { error: thrown });
     this.ledger.drop();
     this.closing = true;
     this.ending = { outcome: "startFailed", error };
@@ -275,7 +284,7 @@ export class Incarnation implements Seat {
     this.adriftNow = false;
     if (this.#destroying === "told") this.#destroying = "wished";
     this.#intendDestroy();
-    this.log.debug("the actor was adopted", { version: this.outbox.version });
+    this.report("debug", "the actor was adopted", { version: this.outbox.version });
     this.rest.begin();
     this.proceed();
   }
@@ -284,11 +293,16 @@ export class Incarnation implements Seat {
 
   /** mayBegin tells whether a turn may begin now [LEASE-2]. */
   mayBegin(): boolean {
-    return !(this.over || this.adriftNow || this.closing || this.#arrival !== undefined) && !this.outbox.overfull && this.port.session.leaseValid();
+    if (this.over || this.adriftNow || this.#arrival !== undefined || !this.#takesTurns()) return false;
+    return !this.outbox.overfull && this.port.session.leaseValid();
+  }
+
+  #takesTurns(): boolean {
+    return !this.closing && this.crashed === undefined;
   }
 
   #takesCalls(): boolean {
-    return !this.halting && !this.closing && this.crashed === undefined;
+    return !this.halting && this.#takesTurns();
   }
 
   /** giveBack: the next generation, or another runner, may take the call [CALL-9]. */
@@ -306,17 +320,24 @@ export class Incarnation implements Seat {
 
   // Flushes and what follows them.
 
+  /** bear lets an actor commit from now on, if it has a state: its first commit holds it [STATE-1]. */
+  bear(): void {
+    if (this.born || this.data.phase === "bare") return;
+    this.born = true;
+    this.root.dirty = true;
+  }
+
   /** save flushes; it is fulfilled when everything changed so far is durable, and undefined if it is [FLUSH-1]. */
   save(): Promise<void> | undefined {
-    if (this.over) return Promise.reject(stopped());
-    if (!this.ledger.flush()) return Promise.reject(stopped());
+    this.bear();
+    if (!this.ledger.flush()) return ended();
     this.afterFlush();
     return this.outbox.saved();
   }
 
   #commitResult(error: WireError | undefined, mine: boolean): void {
     if (error !== undefined) {
-      this.log.error("a commit was refused; the actor is over", { error: `${error.group}.${error.code}` });
+      this.report("error", "a commit was refused; the actor is over", { error: `${error.group}.${error.code}` });
       this.end("fenced");
     } else if (mine) {
       this.proceed();
@@ -345,6 +366,7 @@ export class Incarnation implements Seat {
   /** destroy is the user's wish. It goes before the answer of its turn: nobody who has seen that still finds the actor. */
   destroy(): void {
     if (this.#destroying === "") this.#destroying = "wished";
+    if (this.stop !== undefined) this.stop.destroys = true; // the gateway takes no wishes any more
     this.#intendDestroy();
   }
 
@@ -364,6 +386,7 @@ export class Incarnation implements Seat {
       return;
     }
     this.stop = new Stop(this, m);
+    if (this.#destroying !== "") this.stop.destroys = true; // the wish has crossed it
     this.#halt();
     this.stop?.whenFree();
   }
@@ -380,7 +403,7 @@ export class Incarnation implements Seat {
   crash(error: WireError): void {
     if (this.over || this.crashed !== undefined) return;
     if (!this.ready) return this.startFailed(errorOf(error));
-    this.log.error("the actor crashed; it restarts from its last commit", { error: `${error.group}.${error.code}: ${error.message}` });
+    this.report("error", "the actor crashed; it restarts from its last commit", { error: `${error.group}.${error.code}: ${error.message}` });
     this.crashed = error;
     if (this.adriftNow) { // nobody is there to be told
       this.drop();

@@ -1,6 +1,7 @@
 import type { Kv, KvForms, KvGetOptions, KvKey, KvListOptions, KvValue } from "../actor/kv.ts";
 import type { KvEntry, KvOp } from "../wire/messages.ts";
-import { fault, stopped } from "./fault.ts";
+import { checkRoom } from "./emit.ts";
+import { ended, fault, quiet } from "./fault.ts";
 import type { Incarnation } from "./incarnation.ts";
 import { list } from "./listing.ts";
 import { compare, Overlay, prefixEnd } from "./overlay.ts";
@@ -19,14 +20,13 @@ export class KvStore implements Kv {
     this.#actor = actor;
   }
 
-  async get<V extends ValueForm = "text">(key: KvKey, options?: KvGetOptions<V>): Promise<KvForms[V] | null> {
-    const [value] = await this.#read([this.#key(key)]);
-    return formed(value ?? null, options?.type ?? "text") as KvForms[V] | null;
+  get<V extends ValueForm = "text">(key: KvKey, options?: KvGetOptions<V>): Promise<KvForms[V] | null> {
+    const values = this.#get([key], options?.type ?? "text");
+    return quiet(values.then(([value]) => value as KvForms[V] | null));
   }
 
-  async batchGet<V extends ValueForm = "binary">(keys: readonly KvKey[], options?: KvGetOptions<V>): Promise<(KvForms[V] | null)[]> {
-    const values = await this.#read(keys.map((key) => this.#key(key)));
-    return values.map((value) => formed(value, options?.type ?? "binary") as KvForms[V] | null);
+  batchGet<V extends ValueForm = "binary">(keys: readonly KvKey[], options?: KvGetOptions<V>): Promise<(KvForms[V] | null)[]> {
+    return quiet(this.#get(keys, options?.type ?? "binary")) as Promise<(KvForms[V] | null)[]>;
   }
 
   put(key: KvKey, value: KvValue): Promise<void> {
@@ -52,34 +52,39 @@ export class KvStore implements Kv {
     });
   }
 
-  async list<V extends ValueForm = "text", K extends "text" | "binary" = "text">(
+  list<V extends ValueForm = "text", K extends "text" | "binary" = "text">(
     prefix: KvKey,
     options?: KvListOptions<V, K>,
   ): Promise<[key: KvForms[K], value: KvForms[V]][]> {
-    const from = bytesOf(prefix);
-    return this.#list({ from, until: from.length === 0 ? undefined : prefixEnd(from) }, options);
+    return quiet(this.#list(() => prefixSpan(bytesOf(prefix)), options));
   }
 
-  async listRange<V extends ValueForm = "text", K extends "text" | "binary" = "text">(
+  listRange<V extends ValueForm = "text", K extends "text" | "binary" = "text">(
     start: KvKey,
     end: KvKey,
     options?: KvListOptions<V, K>,
   ): Promise<[key: KvForms[K], value: KvForms[V]][]> {
-    return this.#list(this.#span(start, end), options);
+    return quiet(this.#list(() => this.#span(start, end), options));
   }
 
   async #list<V extends ValueForm, K extends "text" | "binary">(
-    span: Span,
+    span: () => Span,
     options: KvListOptions<V, K> = {},
   ): Promise<[key: KvForms[K], value: KvForms[V]][]> {
     const { limit = 0, reverse = false } = options;
     if (!Number.isInteger(limit) || limit < 0) throw fault("kv.invalid_range", "The limit of a list is a whole number of at least 1.");
+    const query = { span: span(), reverse, limit };
     if (options.limit === 0) return [];
-    const entries = await list(this.#actor.reads, this.#overlay(), { span, reverse, limit });
+    const entries = await list(this.#actor.reads, this.#overlay(), query);
     return entries.map(({ key, value }) => [
       formed(key, options.keyType ?? "text") as KvForms[K],
       formed(value as Uint8Array, options.type ?? "text") as KvForms[V],
     ]);
+  }
+
+  async #get(keys: readonly KvKey[], form: ValueForm): Promise<unknown[]> {
+    const values = await this.#read(keys.map((key) => this.#key(key)));
+    return values.map((value) => formed(value, form));
   }
 
   /** read gives the values in the order of the keys: what the overlay decides, and the gateway's for the rest. */
@@ -106,18 +111,25 @@ export class KvStore implements Kv {
     return entries;
   }
 
-  /** write adds to the tick's commit, before it returns. */
+  /** write adds to the tick's commit, before it returns. Where much waits, who awaits it waits until that is durable. */
   #write(make: () => KvOp[]): Promise<void> {
-    return new Promise((resolve) => {
-      const actor = this.#actor;
-      if (actor.over) throw stopped();
-      if (!actor.port.session.features.has("kv")) throw new Error("the gateway does not offer KV");
-      const ops = make();
-      let bytes = 0;
-      for (const op of ops) bytes += op.key.length + (op.value?.length ?? 0) + (op.deleteUntil?.length ?? 0);
-      if (ops.length > 0) actor.ledger.write(ops, bytes);
+    const actor = this.#actor;
+    if (actor.over) return ended();
+    const wrote = new Promise<void>((resolve) => {
+      this.#add(make);
       resolve();
     });
+    return actor.outbox.overfull ? quiet(wrote.then(() => actor.save())) : wrote;
+  }
+
+  #add(make: () => KvOp[]): void {
+    const actor = this.#actor;
+    if (!actor.port.session.features.has("kv")) throw new Error("the gateway does not offer KV");
+    const ops = make();
+    let bytes = 0;
+    for (const op of ops) bytes += op.key.length + (op.value?.length ?? 0) + (op.deleteUntil?.length ?? 0);
+    checkRoom(actor);
+    if (ops.length > 0) actor.ledger.write(ops, bytes);
   }
 
   #put(key: KvKey, value: KvValue): KvOp {
@@ -150,6 +162,10 @@ export class KvStore implements Kv {
   }
 }
 
+function prefixSpan(prefix: Uint8Array): Span {
+  return { from: prefix, until: prefix.length === 0 ? undefined : prefixEnd(prefix) };
+}
+
 /** bytesOf is a key or value as bytes of its own: the caller may go on with its. */
 function bytesOf(value: KvValue): Uint8Array {
   if (typeof value === "string") return new Uint8Array(Buffer.from(value));
@@ -158,7 +174,7 @@ function bytesOf(value: KvValue): Uint8Array {
   throw new TypeError("keys and values of KV are text, Uint8Array or, for values, ArrayBuffer");
 }
 
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** formed is a value in the form that was asked for, a copy. */
 function formed(bytes: Uint8Array | null, form: ValueForm): string | Uint8Array | ArrayBuffer | null {

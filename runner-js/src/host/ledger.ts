@@ -1,8 +1,8 @@
 import type { KvOp, WireError } from "../wire/messages.ts";
-import { fault, tell, wireFault } from "./fault.ts";
+import { fault, tell, textOf, wireFault } from "./fault.ts";
 import { Group } from "./group.ts";
 import type { Incarnation } from "./incarnation.ts";
-import { sizeOf } from "./output.ts";
+import { sizeOf, sizesOf } from "./output.ts";
 import type { Output } from "./output.ts";
 
 /**
@@ -81,7 +81,11 @@ export class Ledger {
       throw fault("kv.batch_too_large", `One batch takes at most ${maxKvOperations} operations of ${maxKvBatch} bytes together.`);
     }
     const before = this.#pending;
-    if (before !== undefined && (before.kv.length + ops.length > maxKvOperations || before.kvBytes + bytes > maxKvBatch)) this.flush();
+    if (before !== undefined && (before.kv.length + ops.length > maxKvOperations || before.kvBytes + bytes > maxKvBatch)) {
+      this.#actor.bear();
+      if (!this.#actor.born) throw fault("kv.batch_too_large", "Before there is a state, all writes are one batch: write them in onCreate.");
+      this.flush();
+    }
     const group = this.changes();
     group.kv.push(...ops);
     group.kvBytes += bytes;
@@ -137,7 +141,7 @@ export class Ledger {
     try {
       group.state = root.encode();
     } catch (error) {
-      return tell(fault("state.invalid", `The actor's state cannot be encoded: ${(error as Error).message}.`), "yes", port.session).error;
+      return tell(fault("state.invalid", `The actor's state cannot be encoded: ${textOf(error)}.`), "yes", port.session).error;
     }
     const limit = port.session.limits.maxState;
     if (group.state.length <= limit) return undefined;
@@ -148,7 +152,7 @@ export class Ledger {
   /** replaceHeld holds other outputs in place of those that are held. */
   replaceHeld(outputs: (of: Output[]) => Output[]): void {
     this.#held = outputs(this.#held);
-    this.#bytes = this.#held.reduce((sum, m) => sum + sizeOf(m), 0);
+    this.#bytes = sizesOf(this.#held);
     if (this.#held.length > 0) this.arm();
   }
 

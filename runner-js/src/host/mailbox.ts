@@ -69,6 +69,7 @@ export class Mailbox {
 
   /** cancel is CancelCall: a call that has not begun never runs [CALL-5]. */
   cancel(id: number, reason: CancelReason): void {
+    if (id === 0) return; // the turns that answer nobody have it
     const late = reason === "deadline";
     for (const turn of this.#running) {
       if (turn.id === id && !turn.lost) return turn.cancel(late, true);

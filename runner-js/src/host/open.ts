@@ -69,15 +69,20 @@ export class OpenTurn extends Turn {
     const context = new ConnContext(actor, m);
     const params = paramsOf(conn);
     if (hooks.onBeforeConnect !== undefined) {
-      await bounded("onBeforeConnect", options.onBeforeConnectTimeout, hooks.onBeforeConnect(context, params));
+      await bounded("onBeforeConnect", this.#limit(options.onBeforeConnectTimeout), hooks.onBeforeConnect(context, params));
     }
     await this.#firstState(conn, context, params);
     if (actor.over) return conn;
     this.#conn = conn;
     if (this.lost) conn.ref = 0;
     actor.conns.add(conn);
-    if (hooks.onConnect !== undefined) await bounded("onConnect", options.onConnectTimeout, hooks.onConnect(context, conn.outer));
+    if (hooks.onConnect !== undefined) await bounded("onConnect", this.#limit(options.onConnectTimeout), hooks.onConnect(context, conn.outer));
     return conn;
+  }
+
+  /** limit is the time of a hook: the open is answered by its deadline [LIFE-12]. */
+  #limit(timeoutMs: number): number {
+    return this.#deadline === 0 ? timeoutMs : Math.min(timeoutMs, Math.max(0, Math.ceil(this.#deadline - now())));
   }
 
   async #firstState(conn: Connection, context: ConnContext, params: unknown): Promise<void> {
@@ -86,7 +91,7 @@ export class OpenTurn extends Turn {
     const state =
       connState.kind === "value"
         ? structuredClone(connState.value)
-        : await bounded("createConnState", options.createConnStateTimeout, connState.create(context, params));
+        : await bounded("createConnState", this.#limit(options.createConnStateTimeout), connState.create(context, params));
     conn.root.replace(state);
   }
 
@@ -100,7 +105,8 @@ export class OpenTurn extends Turn {
     } catch (error) {
       return this.#refused(error);
     }
-    if (def.hooks.onDisconnect !== undefined) ledger.changes().added.push(conn.id);
+    if (this.lost) conn.unrecorded = true;
+    else if (def.hooks.onDisconnect !== undefined) ledger.changes().accept(conn.id);
     if (this.lost && conn.ref !== 0) actor.conns.unref(conn); // nobody will know that it was accepted, but the actor does
     else if (!this.lost) ledger.output({ kind: "callResult", actor: actor.port.ref, id: this.id });
     conn.accepted = true;
@@ -115,7 +121,7 @@ export class OpenTurn extends Turn {
     if (conn?.visible === true) actor.conns.remove(conn);
     if (this.lost) return;
     const { error, hidden } = tell(thrown, "yes", actor.port.session);
-    if (hidden) actor.log.error("a connection was refused by an error", { error: thrown });
+    if (hidden) actor.report("error", "a connection was refused by an error", { error: thrown });
     actor.ledger.output({ kind: "callResult", actor: actor.port.ref, id: this.id, error });
   }
 }

@@ -1,5 +1,5 @@
 import type { CommitResult } from "../wire/messages.ts";
-import { stopped } from "./fault.ts";
+import { quiet, stopped } from "./fault.ts";
 import { Group } from "./group.ts";
 import { costOf, isRepeatable, sizeOf } from "./output.ts";
 import type { Output } from "./output.ts";
@@ -57,10 +57,12 @@ export class Outbox {
     else this.wait(undefined, [m]);
   }
 
-  /** say sends what is no output of the user's code, behind what waits. */
+  /** say sends what is no output of the user's code, behind what waits. No commit may count it [GATE-2]. */
   say(m: Output): void {
-    if (this.waiting.length === 0 && !this.#actor.adriftNow) this.#actor.port.send(m);
-    else this.wait(undefined, [m]);
+    if (this.waiting.length === 0 && !this.#actor.adriftNow) return this.#actor.port.send(m);
+    const group = new Group();
+    group.hold([m]);
+    this.insert(this.waiting.length, group);
   }
 
   /** post sends a flush, or as much of it as may go, and keeps the rest. */
@@ -197,7 +199,7 @@ export class Outbox {
     if (this.idle) return undefined;
     const version = this.version + this.waiting.filter((group) => group.changes()).length;
     if (version === this.version && !this.inflight) return undefined;
-    return new Promise((resolve, reject) => this.#saves.push({ version, resolve, reject }));
+    return quiet(new Promise((resolve, reject) => this.#saves.push({ version, resolve, reject })));
   }
 
   /** sentBefore tells whether what waits begins with a commit that a lost session left unanswered. */

@@ -34,33 +34,36 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
  * the last write to a key decides, and it is in the overlay.
  */
 export class Overlay {
-  readonly #ops: readonly KvOp[];
+  /** The last put or delete of each key, and its place among the writes. */
+  readonly #last = new Map<string, { readonly at: number; readonly op: KvOp }>();
+  readonly #ranges: { readonly at: number; readonly span: Span }[] = [];
 
   constructor(ops: readonly KvOp[]) {
-    this.#ops = ops;
+    ops.forEach((op, at) => {
+      if (op.deleteUntil === undefined) this.#last.set(textOf(op.key), { at, op });
+      else this.#ranges.push({ at, span: { from: op.key, until: op.deleteUntil } });
+    });
   }
 
   /** find is what the overlay says of a key: a value, null if it was deleted, undefined if it says nothing. */
   find(key: Uint8Array): Uint8Array | null | undefined {
-    for (let i = this.#ops.length - 1; i >= 0; i--) {
-      const op = this.#ops[i] as KvOp;
-      if (op.deleteUntil !== undefined) {
-        if (holds({ from: op.key, until: op.deleteUntil }, key)) return null;
-      } else if (compare(op.key, key) === 0) {
-        return op.value ?? null;
-      }
-    }
-    return undefined;
+    const last = this.#last.get(textOf(key));
+    if (this.#ranges.some(({ at, span }) => at > (last?.at ?? -1) && holds(span, key))) return null;
+    return last === undefined ? undefined : (last.op.value ?? null);
   }
 
   /** puts are the overlay's living entries within a span, in byte order. */
   puts(span: Span): KvEntry[] {
-    const latest = new Map<string, KvEntry>();
-    for (const { key, value } of this.#ops) {
-      if (value === undefined || !holds(span, key)) continue;
-      const found = this.find(key);
-      if (found !== null && found !== undefined) latest.set(Buffer.from(key).toString("latin1"), { key, value: found });
+    const entries: KvEntry[] = [];
+    for (const { op } of this.#last.values()) {
+      const value = holds(span, op.key) ? this.find(op.key) : undefined;
+      if (value !== undefined && value !== null) entries.push({ key: op.key, value });
     }
-    return [...latest.values()].sort((a, b) => compare(a.key, b.key));
+    return entries.sort((a, b) => compare(a.key, b.key));
   }
+}
+
+/** textOf is a key as text, one character for each byte. */
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 }

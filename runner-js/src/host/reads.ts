@@ -1,5 +1,5 @@
 import type { KvRead, KvResult } from "../wire/messages.ts";
-import { errorOf, stopped } from "./fault.ts";
+import { ended, errorOf, stopped } from "./fault.ts";
 import { Group } from "./group.ts";
 import type { Incarnation } from "./incarnation.ts";
 
@@ -24,7 +24,7 @@ export class Reads {
   /** ask sends a read, or keeps it back while as many as may be are unanswered, or until the actor is adopted. */
   ask(m: Omit<KvRead, "kind" | "actor" | "id">): Promise<KvResult> {
     const actor = this.#actor;
-    if (actor.over) return Promise.reject(stopped());
+    if (actor.over) return ended();
     const { session, ref } = actor.port;
     if (!session.features.has("kv")) return Promise.reject(new Error("the gateway does not offer KV"));
     const read: KvRead = { kind: "kvRead", actor: ref, id: ++this.#last, ...m };
@@ -38,7 +38,7 @@ export class Reads {
   /** result is the answer to a read. */
   result(m: KvResult): void {
     const read = this.#open.get(m.id);
-    if (read === undefined) return;
+    if (read === undefined || this.#actor.adriftNow) return; // then it is not asked in this session yet
     this.#open.delete(m.id);
     if (m.error === undefined) read.resolve(m);
     else read.reject(errorOf(m.error));

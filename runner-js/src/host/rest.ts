@@ -26,25 +26,27 @@ export class Rest {
 
   /** keepAwake keeps the actor from sleeping until the promise is settled. */
   keepAwake<T>(promise: Promise<T>): Promise<T> {
+    const held = Promise.resolve(promise); // whatever it is, it settles once
     this.#holds++;
     const release = () => {
       this.#holds--;
       this.#released();
     };
-    promise.then(release, release);
-    return promise;
+    held.then(release, release);
+    return held;
   }
 
   /** waitUntil has a stop wait for the promise. */
   waitUntil(promise: Promise<unknown>): void {
     const actor = this.#actor;
+    const task = Promise.resolve(promise);
     this.#tasks++;
     const done = () => {
       this.#tasks--;
       this.#released();
     };
-    promise.then(done, (error: unknown) => {
-      actor.log.error("work given to waitUntil failed", { error });
+    task.then(done, (error: unknown) => {
+      actor.report("error", "work given to waitUntil failed", { error });
       done();
     });
   }
@@ -60,7 +62,7 @@ export class Rest {
       await run(actor.context);
     };
     call().then(done, (error: unknown) => {
-      if (!actor.halting) actor.log.error("run failed", { error });
+      if (!actor.halting) actor.report("error", "run failed", { error });
       done();
     });
   }

@@ -61,8 +61,7 @@ export class StartTurn extends Turn {
     }
     actor.data.phase = "stateful";
     if (hooks.onCreate !== undefined) await bounded("onCreate", options.onCreateTimeout, hooks.onCreate(actor.context, input));
-    actor.born = true;
-    actor.root.dirty = true;
+    actor.bear();
     if (!actor.ledger.flush()) throw stopped();
   }
 

@@ -64,10 +64,10 @@ class StopTurn extends Turn {
 
   async #run(): Promise<void> {
     const { actor } = this;
-    const { destroys } = this.#stop;
-    if (destroys) await this.#destroy();
-    else await this.#hook("onSleep", actor.def.options.onSleepTimeout);
+    if (!this.#stop.destroys) await this.#hook("onSleep", actor.def.options.onSleepTimeout);
     await this.#leave();
+    const { destroys } = this.#stop; // it may have been wished for meanwhile
+    if (destroys) await this.#destroy();
     if (!actor.over) this.#end(destroys ? "destroyed" : "slept");
     actor.mailbox.finished(this);
   }
@@ -86,7 +86,7 @@ class StopTurn extends Turn {
     try {
       await bounded(name, timeoutMs, actor.def.hooks[name]?.(actor.context));
     } catch (error) {
-      actor.log.error(`${name} failed`, { error });
+      actor.report("error", `${name} failed`, { error });
     }
   }
 
@@ -98,9 +98,11 @@ class StopTurn extends Turn {
     await this.#leave();
     for (const conn of actor.conns.all()) {
       if (actor.over) return;
-      if (conn.visible) actor.conns.remove(conn);
+      if (!conn.visible) continue; // it was disconnected meanwhile
+      actor.conns.remove(conn);
       await disconnected(actor, conn);
     }
+    await this.#leave();
   }
 
   /** leave runs onDisconnect for those that the last turn disconnected: no turn of theirs comes after it. */

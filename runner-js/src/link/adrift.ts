@@ -1,6 +1,7 @@
 // Actors between a session that is lost and one that adopts them [LEASE-4] [LINK-19].
 import type { HostedActor } from "../wire/messages.ts";
 import type { ActorPort } from "./actor-port.ts";
+import { MAX_TIMEOUT_MS } from "./clock.ts";
 import type { Seat } from "./port.ts";
 import type { Session } from "./session.ts";
 
@@ -69,7 +70,7 @@ function giveUpLater(lost: Session, adrift: readonly Adrift[]): void {
       if (left.length > 0) lost.log.info("nobody has adopted actors; they are over here", { actors: left.length });
       for (const a of left) a.drop();
     },
-    lost.lease.graceMs() ?? UNLEASED_WAIT_MS,
+    Math.min(lost.lease.graceMs() ?? UNLEASED_WAIT_MS, MAX_TIMEOUT_MS),
   );
   timer.unref();
 }

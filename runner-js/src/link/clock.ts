@@ -9,6 +9,9 @@ export interface Instant {
   readonly wallMs: number;
 }
 
+/** MAX_TIMEOUT_MS is the longest time that a timer takes; a longer one would fire at once. */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 export function now(): Instant {
   return { steadyMs: performance.now(), wallMs: Date.now() };
 }

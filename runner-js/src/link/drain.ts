@@ -1,3 +1,4 @@
+import { MAX_TIMEOUT_MS } from "./clock.ts";
 import type { Session } from "./session.ts";
 
 /** How long a drained runner without actors waits for the gateway's Goodbye. */
@@ -14,7 +15,7 @@ export class Drainer {
   onOver: (() => void) | undefined;
 
   constructor(timeoutMs: number) {
-    this.timeoutMs = timeoutMs;
+    this.timeoutMs = Math.min(timeoutMs, MAX_TIMEOUT_MS);
   }
 
   /** start asks the gateway to stop the actors of a session. Asked again, it does so for another session only. */

@@ -5,6 +5,7 @@ import { malformed, WireFault } from "../wire/fault.ts";
 import type { Hello, Welcome } from "../wire/messages.ts";
 import { offer, setAdrift, type Adrift } from "./adrift.ts";
 import { Backoff } from "./backoff.ts";
+import { MAX_TIMEOUT_MS } from "./clock.ts";
 import { Dialog, type Ending, type Owner } from "./dialog.ts";
 import { Drainer } from "./drain.ts";
 import { HANDSHAKE_TIMEOUT_MS, type Endpoint } from "./endpoint.ts";
@@ -216,7 +217,7 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, MAX_TIMEOUT_MS));
     if (signal.aborted) done();
     else signal.addEventListener("abort", done);
   });

@@ -15,6 +15,8 @@ export class Lease {
   private lengthMs: number;
   private readonly marginMs: number;
   private lapsed = false;
+  /** Somebody was told that turns may not begin, and waits. */
+  private refused = false;
   private nonce = 0n;
   private asked: { nonce: bigint; at: Instant }[] = [];
 
@@ -27,7 +29,9 @@ export class Lease {
 
   /** holds tells whether turns may begin and frames may be written. */
   holds(at = now()): boolean {
-    return this.lengthMs === 0 || (!this.ended(at) && this.leftMs(at) > this.marginMs);
+    const holds = this.lengthMs === 0 || (!this.ended(at) && this.leftMs(at) > this.marginMs);
+    if (!holds) this.refused = true;
+    return holds;
   }
 
   /** ended tells whether the lease is over, which it then stays [LEASE-3]. */
@@ -58,7 +62,9 @@ export class Lease {
     if (after <= before) return false;
     this.from = asked.at;
     this.lengthMs = leaseMs;
-    return before <= this.marginMs && after > this.marginMs;
+    if (!this.refused || after <= this.marginMs) return false;
+    this.refused = false;
+    return true;
   }
 
   private leftMs(at: Instant): number {

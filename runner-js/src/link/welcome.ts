@@ -1,5 +1,6 @@
 import { negotiate, type Feature } from "../wire/features.ts";
 import type { Limits, Welcome } from "../wire/messages.ts";
+import { MAX_TIMEOUT_MS } from "./clock.ts";
 import type { SessionTimeouts } from "./port.ts";
 
 /** Terms are what a Welcome says, with a default for what it does not. */
@@ -58,7 +59,7 @@ export function termsOf(m: Welcome): Terms {
     linkWindow,
     maxEventCost,
     timeouts: timeoutsOf(m.timeoutsMs),
-    pingMs: m.pingMs || 3_000,
+    pingMs: Math.min(m.pingMs || 3_000, MAX_TIMEOUT_MS),
     lostMs: m.lostMs || 15_000,
     resumeMs: m.resumeMs || 5_000,
   };

@@ -8,7 +8,7 @@ const names = process.platform === "win32" ? ["stagedoor.exe"] : ["stagedoor"];
 
 /**
  * Where the `stagedoor` binary is: STAGEDOOR_BIN, else in PATH, else in `bin/` of the repository that the working directory
- * or this package is in. undefined: nowhere. A STAGEDOOR_BIN that cannot be run is an error.
+ * or this package is in, if it is this user's or root's. undefined: nowhere. A STAGEDOOR_BIN that cannot be run is an error.
  */
 export function findBinary(env: Environment, workingDirectory: string): string | undefined {
   const named = env["STAGEDOOR_BIN"];
@@ -16,18 +16,13 @@ export function findBinary(env: Environment, workingDirectory: string): string |
     if (isExecutable(named)) return named;
     throw new Error(`STAGEDOOR_BIN is ${JSON.stringify(named)}, which cannot be run`);
   }
-  const folders = [
-    ...(env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== ""),
-    ...binFolders(workingDirectory),
-    ...binFolders(dirname(fileURLToPath(import.meta.url))),
-  ];
-  for (const folder of folders) {
-    for (const name of names) {
-      const path = join(folder, name);
-      if (isExecutable(path)) return path;
-    }
-  }
-  return undefined;
+  const inPath = (env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  const above = [...binFolders(workingDirectory), ...binFolders(dirname(fileURLToPath(import.meta.url)))];
+  return filesIn(inPath).find(isExecutable) ?? filesIn(above).find((path) => isExecutable(path) && isTrusted(path));
+}
+
+function filesIn(folders: readonly string[]): string[] {
+  return folders.flatMap((folder) => names.map((name) => join(/* turbopackIgnore: true */ folder, name))); // not files of an application that is bundled
 }
 
 /** `bin` beside a folder and each one above it. */
@@ -37,6 +32,12 @@ function binFolders(from: string): string[] {
     folders.push(join(at, "bin"));
     if (dirname(at) === at) return folders;
   }
+}
+
+/** Folders above may be everybody's, such as /tmp: what somebody else has put there is not run. */
+function isTrusted(path: string): boolean {
+  const { uid } = statSync(path);
+  return process.getuid === undefined || uid === process.getuid() || uid === 0;
 }
 
 function isExecutable(path: string): boolean {

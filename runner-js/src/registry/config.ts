@@ -86,6 +86,15 @@ export function resolveConfig(options: RegistryOptions, env: Environment): Confi
   };
 }
 
+/** Logs an error also where the configuration, of which the log is a part, is what is wrong. */
+export function report(config: () => Config, level: "error" | "fatal", what: string, error: unknown): void {
+  try {
+    config().log[level](what, { error });
+  } catch {
+    console.error(`stagedoor: ${what}: ${String(error)}`);
+  }
+}
+
 /** Refuses options of a wrong type where they are given, not where they are used. */
 export function checkOptionTypes(options: Readonly<Record<string, unknown>>): void {
   for (const { option, kind } of settings) {

@@ -1,7 +1,8 @@
 import { errorAnswer } from "./answers.ts";
 
-// The gateway's HTTP actions [HTTP-1] [HTTP-2], sent on as they come, in both directions as streams. Only what is documented
-// passes, and only the headers that mean something to the gateway: cookies of the application's site stay here.
+// The gateway's HTTP actions [HTTP-1] [HTTP-2], sent on as they come, in both directions as streams. Only what clients may do
+// passes: a gateway without tokens takes everybody for an admin, and this address is open to more than it is. And only the
+// headers that mean something to the gateway: cookies of the application's site stay here.
 
 const requestHeaders = new Set([
   "accept",
@@ -41,7 +42,7 @@ const forwardTimeoutMs = 11 * 60_000;
 
 /** Whether a path behind the base path is one of the gateway's that are sent on. */
 export function isForwarded(path: string): boolean {
-  return /^\/v1\/actors(\/[^/]+(\/actions\/[^/]+)?)?$/.test(path);
+  return /^\/v1\/actors\/[^/]+(\/actions\/[^/]+)?$/.test(path);
 }
 
 /** Sends a request on to the gateway, and its answer back. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Definition } from "../actor/definition.ts";
 import { errorAnswer, preflight, publicJson } from "./answers.ts";
+import { report } from "./config.ts";
 import type { Config } from "./config.ts";
 import { forward, isForwarded } from "./forward.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -21,6 +22,15 @@ type Readiness = "ready" | "waiting" | "failed";
 
 /** Answers a request under the base path; the first one starts the runner. Every failure is an answer. */
 export async function handle(parts: HandlerParts, request: Request): Promise<Response> {
+  try {
+    return await answer(parts, request);
+  } catch (error) {
+    report(parts.config, "error", "the handler cannot answer", error);
+    return errorAnswer(500, "internal.error", "The runner cannot answer; its log says why.");
+  }
+}
+
+async function answer(parts: HandlerParts, request: Request): Promise<Response> {
   const config = parts.config();
   const { pathname } = new URL(request.url);
   if (pathname !== config.basePath && !pathname.startsWith(`${config.basePath}/`)) {
@@ -31,14 +41,13 @@ export async function handle(parts: HandlerParts, request: Request): Promise<Res
   if (isForwarded(path)) return forwarded(parts, request, path);
   if (!["", "/metadata", "/health"].includes(path)) return errorAnswer(404, "request.not_found", "There is no such endpoint.");
   if (request.method === "OPTIONS") return preflight();
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return errorAnswer(405, "request.method_not_allowed", "The endpoint does not take this method.");
-  }
+  if (request.method !== "GET" && request.method !== "HEAD") return notAllowed();
   if (path === "") return new Response(`This is a runner of Stagedoor. Its actors are reached through the gateway that ${config.basePath}/metadata names.\n`);
   return path === "/metadata" ? metadata(parts, config) : health(parts);
 }
 
 async function forwarded(parts: HandlerParts, request: Request, path: string): Promise<Response> {
+  if (request.method === "DELETE") return notAllowed();
   // A runner that is on its way is no reason to refuse: the gateway knows whether another one hosts the actor.
   if ((await readinessOf(parts)) === "failed") return failed();
   return forward(request, path, parts.lifecycle.endpoint());
@@ -81,6 +90,10 @@ async function readinessOf({ config, lifecycle }: HandlerParts): Promise<Readine
   } finally {
     timer.abort();
   }
+}
+
+function notAllowed(): Response {
+  return errorAnswer(405, "request.method_not_allowed", "The endpoint does not take this method.");
 }
 
 function failed(): Response {

@@ -19,23 +19,33 @@ export interface ListenOptions {
 /** An HTTP server of Node that answers with a fetch handler. */
 export interface Listening {
   readonly port: number;
+  /** Takes no more requests, and waits for those under way, at most `drainTimeoutMs` of setup(). */
   close(this: void): Promise<void>;
 }
 
+interface ListenParts extends ListenOptions {
+  readonly port: number;
+  readonly closeTimeoutMs: number;
+}
+
 /** Takes HTTP with Node's server. */
-export async function listenOn(fetch: FetchHandler, options: Required<Pick<ListenOptions, "port">> & ListenOptions): Promise<Listening> {
+export async function listenOn(fetch: FetchHandler, options: ListenParts): Promise<Listening> {
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false });
   const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.hostname, resolve);
   });
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, options.closeTimeoutMs) };
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
+    const late = setTimeout(() => {
+      server.closeAllConnections();
+    }, timeoutMs);
     server.close(() => {
+      clearTimeout(late);
       resolve();
     });
     server.closeIdleConnections();
@@ -52,7 +62,7 @@ export async function isDefaultExportOfProgram(value: object): Promise<boolean> 
   if (program === undefined || !isMainThread || "Bun" in globalThis || "Deno" in globalThis) return false;
   try {
     // `node .` and `node server` name no file yet.
-    const file = createRequire(import.meta.url).resolve(program);
+    const file = createRequire(import.meta.url).resolve(/* turbopackIgnore: true */ program);
     // The module is there already: importing it again by its URL gives the same one, also through loaders such as tsx.
     const main = (await import(/* webpackIgnore: true */ /* @vite-ignore */ pathToFileURL(file).href)) as { readonly default?: unknown };
     return main.default === value || (main.default as { readonly default?: unknown } | undefined)?.default === value;

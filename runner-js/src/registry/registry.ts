@@ -1,7 +1,7 @@
 import type { Definition } from "../actor/definition.ts";
 import type { AnyActor } from "../actor/helpers.ts";
 import { clientOf, clientPreparation } from "./clients.ts";
-import { resolveConfig } from "./config.ts";
+import { report, resolveConfig } from "./config.ts";
 import type { Config, RegistryOptions } from "./config.ts";
 import { setCurrent } from "./current.ts";
 import { handle } from "./handler.ts";
@@ -38,7 +38,9 @@ export interface Registry<U extends Use = Use> {
   startAndWait(this: void): Promise<void>;
   /** Starts the runner and takes HTTP for the handler with Node's server. */
   listen(this: void, options?: ListenOptions): Promise<Listening>;
-  /** Hands the actors over, stops the runner, closes what listens. It may be started again. */
+  /**
+   * Hands the actors over, stops the runner, closes what listens: each for at most `drainTimeoutMs`. It may be started again.
+   */
   shutdown(this: void): Promise<void>;
 }
 
@@ -55,7 +57,7 @@ export function makeRegistry<U extends Use>(use: U, options: RegistryOptions): R
   };
   const handler = (request: Request): Promise<Response> => handle({ use, config, lifecycle }, request);
   const listen = async (where: ListenOptions = {}): Promise<Listening> => {
-    const listening = await listenOn(handler, { port: config().port, ...where });
+    const listening = await listenOn(handler, { port: config().port, ...where, closeTimeoutMs: config().drainTimeoutMs });
     config().log.info(`listening at http://localhost:${listening.port}${config().basePath}`);
     lifecycle.onStop(listening.close);
     startRunner();
@@ -89,9 +91,5 @@ export function makeRegistry<U extends Use>(use: U, options: RegistryOptions): R
 /** Tells of what nobody waits for, and lets the process end with it if nothing else keeps it. */
 function fail(config: () => Config, what: string, error: unknown): void {
   process.exitCode = 1;
-  try {
-    config().log.fatal(what, { error });
-  } catch {
-    console.error(`stagedoor: ${what}: ${String(error)}`); // the configuration itself is wrong
-  }
+  report(config, "fatal", what, error);
 }

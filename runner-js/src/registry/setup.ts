@@ -1,7 +1,7 @@
 import { isServed } from "../actor/actions.ts";
 import { isDefinition } from "../actor/check.ts";
 import { isPlainObject, kindOf, refuseUnknownKeys } from "../actor/keys.ts";
-import { checkOptionTypes } from "./config.ts";
+import { checkOptionTypes, resolveConfig } from "./config.ts";
 import type { RegistryOptions } from "./config.ts";
 import { isName } from "./endpoint.ts";
 import { makeRegistry } from "./registry.ts";
@@ -24,6 +24,7 @@ export function setup<const U extends Use>(options: SetupOptions<U>): Registry<U
   const { use, ...rest } = options;
   checkUse(use);
   checkOptionTypes(rest);
+  resolveConfig(rest, {}); // what is wrong without an environment is wrong with one
   return makeRegistry<U>(Object.freeze({ ...use }), rest);
 }
 

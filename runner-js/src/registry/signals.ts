@@ -14,7 +14,7 @@ export function onStopSignal(stop: () => Promise<void>): () => void {
     release();
     const alone = process.listenerCount(signal) === 0;
     void stop().finally(() => {
-      if (alone) process.exit(0);
+      if (alone) process.exit(); // with process.exitCode, if something has failed before
     });
   };
   for (const signal of signals) process.on(signal, listener);

@@ -55,7 +55,7 @@ function enter(folder: string, user: number): void {
   if (!at.isDirectory() || (process.getuid && at.uid !== user)) {
     throw new Error(`${folder} is not a folder of this user; remove it, or set STAGEDOOR_ENDPOINT`);
   }
-  writeFileSync(join(folder, ownFile), "");
+  writeFileSync(join(/* turbopackIgnore: true */ folder, ownFile), "");
 }
 
 /** Notes a gateway that this process has started. Where several begin together, only one of them gets the address. */
@@ -64,7 +64,7 @@ export function recordGateway(folder: string, pid: number, address: string): voi
 }
 
 function leave(folder: string): void {
-  rmSync(join(folder, ownFile), { force: true });
+  rmSync(join(/* turbopackIgnore: true */ folder, ownFile), { force: true });
   if (othersLive(folder)) return;
   const files = readdirSync(folder).filter((name) => name.startsWith("gateway-"));
   const gateways = files.filter((name) => name.endsWith(".pid")).map((name) => readGateway(join(folder, name)));

@@ -2,7 +2,7 @@ import { refuse, take } from "./intake.ts";
 import { isObject, isWellFormed } from "./kinds.ts";
 import type { Plain } from "./kinds.ts";
 import type { Root } from "./root.ts";
-import { isBare, know } from "./views.ts";
+import { know } from "./views.ts";
 import type { Node } from "./views.ts";
 
 /** ObjectNode is a plain object in the state, and the handler of its view. */
@@ -19,7 +19,9 @@ export class ObjectNode<T extends object = Plain> implements ProxyHandler<T>, No
 
   get(target: T, key: string | symbol): unknown {
     const value = (target as Plain)[key as string];
-    return isObject(value) && !isBare() ? this.root.show(value, this.depth + 1) : value;
+    if (!isObject(value)) return value;
+    if (key === "__proto__" && !Object.hasOwn(target, key)) return undefined; // a key of a client's must not lead out of the state
+    return this.root.show(value, this.depth + 1);
   }
 
   set(target: T, key: string | symbol, value: unknown): boolean {

@@ -22,7 +22,7 @@ export async function startTestGateway(): Promise<TestGateway> {
   const binary = findBinary(process.env, process.cwd());
   if (binary === undefined) throw new Error("there is no stagedoor binary in STAGEDOOR_BIN, PATH or bin/");
   const data = await mkdtemp(join(tmpdir(), "stagedoor-test-"));
-  const child = spawn(binary, ["dev", "--listen", "127.0.0.1:0", "--data", data], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(binary, ["dev", "--listen", "127.0.0.1:0", "--data", data], { stdio: ["ignore", "pipe", "pipe"], env: bareEnvironment() });
   const kill = (): void => {
     child.kill("SIGKILL");
   };
@@ -42,6 +42,11 @@ export async function startTestGateway(): Promise<TestGateway> {
     await stop();
     throw error;
   }
+}
+
+/** Without what tells a gateway of another store, or of tokens. */
+function bareEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("STAGEDOOR_")));
 }
 
 /** Reads the address from what the gateway prints, and goes on reading so that it never waits for us. */

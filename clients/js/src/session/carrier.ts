@@ -4,6 +4,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { messageOf, raise } from "../error.ts";
 import type { Settings } from "../options.ts";
 import type { Socket } from "../socket/socket.ts";
+import { after } from "../timer.ts";
 import { now } from "./call.ts";
 import { FarewellError } from "./inbound.ts";
 import type { Session } from "./session.ts";
@@ -43,7 +44,7 @@ export class Carrier {
       {
         opened: () => this.onOpen(endpoint),
         message: (data) => this.onMessage(data),
-        closed: (reason) => this.end(new Error(reason)),
+        closed: (reason, unreadable) => this.onClosed(reason, unreadable),
       },
     );
     this.timer = setTimeout(() => this.silence(new Error("the gateway sent no Welcome in time")), settings.connectTimeoutMs);
@@ -69,6 +70,12 @@ export class Carrier {
       return;
     }
     this.socket.ref(this.session.busy);
+  }
+
+  /** What could not be read would come again with the session. */
+  private onClosed(reason: string, unreadable: boolean): void {
+    if (unreadable) this.session.left = true;
+    this.end(new Error(reason));
   }
 
   /** wake writes soon, all that is said until then in one go. */
@@ -98,7 +105,8 @@ export class Carrier {
   /** keepAlive sends a Ping after each interval of silence, and gives the socket up after the third [SESS-5]. */
   keepAlive(pingMs: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(
+    this.timer = after(
+      Math.max(1, (this.pinged + 1) * pingMs - (now() - this.heardAt)),
       () => {
         const silentMs = now() - this.heardAt;
         if (silentMs >= 3 * pingMs) return this.silence(raise("session.ping_timed_out"));
@@ -109,7 +117,6 @@ export class Carrier {
         }
         this.keepAlive(pingMs);
       },
-      Math.max(1, (this.pinged + 1) * pingMs - (now() - this.heardAt)),
     );
     (this.timer as { unref?: () => void }).unref?.(); // the socket itself keeps a busy process alive
   }

@@ -2,6 +2,7 @@
 
 import { ActorError, messageOf, raise } from "../error.ts";
 import { pauseMs } from "../options.ts";
+import { after } from "../timer.ts";
 import { NotStorableError } from "../values/index.ts";
 import type { ConnectionClosed, ConnectionOpened, Draft, Reconnect } from "../wire/messages.ts";
 import { now } from "./call.ts";
@@ -154,15 +155,12 @@ export class Connections {
     conn.fault = error;
     conn.inbox.tellError(error);
     conn.attempts++;
-    conn.timer = setTimeout(
-      () => {
-        if (conn.phase !== "waiting") return;
-        conn.phase = "detached";
-        if (session.phase === "ready") this.open(conn);
-        session.stir();
-      },
-      error.retryAfterMs + pauseMs(session.settings, conn.attempts),
-    );
+    conn.timer = after(error.retryAfterMs + pauseMs(session.settings, conn.attempts), () => {
+      if (conn.phase !== "waiting") return;
+      conn.phase = "detached";
+      if (session.phase === "ready") this.open(conn);
+      session.stir();
+    });
     session.watchWaiting();
   }
 

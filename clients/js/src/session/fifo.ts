@@ -22,7 +22,7 @@ export class Fifo<T> {
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.items[this.head] as T;
-    this.head++;
+    this.items[this.head++] = undefined as T; // it may be large, and is no longer ours
     if (this.head > 64 && this.head * 2 > this.items.length) this.compact();
     return item;
   }
@@ -30,6 +30,14 @@ export class Fifo<T> {
   /** removeAt takes out an item in the middle; it costs the length of the queue. */
   removeAt(index: number): void {
     this.items.splice(this.head + index, 1);
+  }
+
+  /** remove takes out an item, if it is there; it costs the way to it from the head. */
+  remove(item: T): boolean {
+    const index = this.items.indexOf(item, this.head);
+    if (index === this.head) this.shift();
+    else if (index > this.head) this.items.splice(index, 1);
+    return index >= 0;
   }
 
   /** take is all items; the queue is empty then. */

@@ -38,6 +38,8 @@ export interface Driver {
   start(): void;
   /** wake: there may be something to write. */
   wake(): void;
+  /** ref says, while there is no socket, whether anybody waits for one. */
+  ref(busy: boolean): void;
   welcomed(pingMs: number): void;
 }
 
@@ -138,8 +140,9 @@ export class Session implements Owner {
 
   /** stir sees to it that something happens: it wakes the writer, or has a socket opened. */
   stir(): void {
-    if (this.phase !== "down") this.driver.wake();
-    else if (this.needsSocket) this.driver.start();
+    if (this.phase !== "down") return this.driver.wake();
+    if (this.needsSocket) this.driver.start();
+    this.driver.ref(this.busy);
   }
 
   /** watchWaiting sees to it that what waits now does not wait for ever. */
@@ -168,11 +171,17 @@ export class Session implements Owner {
     const { state } = call;
     if (state === "done") return;
     if (state === "queued") {
-      this.complete(call, interrupted(reason, "no", this.phase === "ready" ? undefined : this.lastFault));
+      this.dequeue(call, interrupted(reason, "no", this.phase === "ready" ? undefined : this.lastFault));
       return;
     }
     this.send(this.channels.zero, { kind: "cancelCall", id: call.id });
     this.complete(call, interrupted(reason, "maybe", undefined));
+  }
+
+  /** dequeue ends a call that waits. */
+  dequeue(call: Call, error: ActorError): void {
+    if (call.conn?.held.remove(call) !== true) this.queue.remove(call);
+    this.complete(call, error);
   }
 
   /** complete ends a call for its caller. error undefined: it has an output, or none. */
@@ -312,8 +321,8 @@ export class Session implements Owner {
       this.connections.pause();
       return { final: false, retryAfterMs, welcomed, resumable: true };
     }
-    if (final !== undefined) this.failAll(final);
-    this.lose(cause);
+    if (final !== undefined) this.giveUpAll(final);
+    else this.lose(cause);
     return { final: final !== undefined, retryAfterMs, welcomed, resumable: false };
   }
 
@@ -349,9 +358,7 @@ export class Session implements Owner {
     if (this.closed) return;
     this.closed = true;
     for (const conn of this.connections.attached) conn.inbox.mute();
-    const error = raise("client.closed");
-    this.failAll(error);
-    this.lose(error);
+    this.giveUpAll(raise("client.closed"));
     this.waiting.stop();
     this.part("connection.closed", "The client was closed.");
   }
@@ -363,11 +370,12 @@ export class Session implements Owner {
     if (this.phase !== "down") this.driver.wake();
   }
 
-  /** failAll ends all calls and connections. */
-  private failAll(error: ActorError): void {
+  /** giveUpAll ends all calls and connections, and the session. */
+  giveUpAll(error: ActorError): void {
     this.failCalls(() => true, error);
     for (const call of this.queue.take()) this.fail(call, error);
     for (const conn of [...this.connections.attached]) this.connections.finish(conn, error);
+    this.lose(error);
   }
 
   log(level: "debug" | "info" | "warn" | "error", message: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -1,9 +1,10 @@
 // Gives a session its sockets, one after the other, while something needs one.
 
 import type { Endpoint, EndpointSource } from "../endpoint.ts";
-import { messageOf } from "../error.ts";
+import { ActorError, messageOf, raise } from "../error.ts";
 import { pauseMs } from "../options.ts";
 import type { Settings } from "../options.ts";
+import { after } from "../timer.ts";
 import { json, proto } from "../wire/codec.ts";
 import { now } from "./call.ts";
 import { Carrier } from "./carrier.ts";
@@ -18,7 +19,10 @@ export class Supervisor implements Driver {
   private active = false;
   private running: Promise<void> | undefined;
   private carrier: Carrier | undefined;
-  private stopPause: (() => void) | undefined;
+  /** What is waited for besides a socket: the endpoint, or the end of a pause. */
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends that wait. */
+  private interrupt: (() => void) | undefined;
 
   constructor(settings: Settings, source: EndpointSource) {
     this.settings = settings;
@@ -40,10 +44,17 @@ export class Supervisor implements Driver {
     this.carrier?.keepAlive(pingMs);
   }
 
+  ref(busy: boolean): void {
+    const timer = this.timer as { ref?: () => void; unref?: () => void } | undefined; // elsewhere than in Node a number
+    if (busy) timer?.ref?.();
+    else timer?.unref?.();
+  }
+
   /** close ends the session, and waits until the socket is gone: at most about a second. */
   async close(): Promise<void> {
     this.session.close();
-    this.stopPause?.();
+    this.source.close();
+    this.interrupt?.();
     this.carrier?.closing();
     await this.running;
   }
@@ -74,10 +85,13 @@ export class Supervisor implements Driver {
     const none: Next = { final: false, retryAfterMs: 0, welcomed: false, resumable: this.session.resumable };
     let endpoint: Endpoint;
     try {
-      endpoint = await within(this.source.get(), this.settings.connectTimeoutMs);
+      endpoint = await this.find();
     } catch (error) {
+      if (this.session.closed) return none;
       this.unreached(error);
-      return none;
+      if (!ActorError.is(error) || error.retryable) return none;
+      this.session.giveUpAll(error); // it would be the same the next time
+      return { ...none, final: true };
     }
     if (!this.session.needsSocket) return none;
     let carrier: Carrier;
@@ -105,28 +119,36 @@ export class Supervisor implements Driver {
     this.session.log("warn", "no session", { error: messageOf(cause) });
   }
 
+  /** find is where the gateway is, if that is known in time. */
+  private async find(): Promise<Endpoint> {
+    const late = new Promise<never>((_, reject) => {
+      this.wait(this.settings.connectTimeoutMs, () => reject(new Error("the endpoint was not found in time")));
+      this.interrupt = () => reject(raise("client.closed"));
+    });
+    try {
+      return await Promise.race([this.source.get(), late]);
+    } finally {
+      this.stopWaiting();
+    }
+  }
+
   private async pause(ms: number): Promise<void> {
     if (!this.session.needsSocket) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.stopPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.wait(ms, resolve);
+      this.interrupt = resolve;
     });
-    this.stopPause = undefined;
+    this.stopWaiting();
   }
-}
 
-/** within bounds a wait. */
-async function within<T>(wait: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the endpoint was not found in time")), ms);
-  });
-  try {
-    return await Promise.race([wait, late]);
-  } finally {
-    clearTimeout(timer);
+  /** wait sets the timer, which keeps a process alive only while somebody waits for the session. */
+  private wait(ms: number, then: () => void): void {
+    this.timer = after(ms, then);
+    this.ref(this.session.busy);
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.timer);
+    this.timer = this.interrupt = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { raise, messageOf } from "../error.ts";
 import type { ActorError } from "../error.ts";
+import { after } from "../timer.ts";
 import type { Call } from "./call.ts";
 import { now } from "./call.ts";
 import type { Session } from "./session.ts";
@@ -16,6 +17,7 @@ export class Waiting {
 
   /** watch has a look in time. */
   watch(): void {
+    if (this.session.closed) return;
     const ms = Math.min(this.session.settings.waitTimeoutMs, this.session.lapse() ?? Number.POSITIVE_INFINITY);
     if (now() + ms < this.dueAt) this.plan(ms);
   }
@@ -28,14 +30,11 @@ export class Waiting {
   private plan(ms: number): void {
     clearTimeout(this.timer);
     this.dueAt = now() + ms;
-    this.timer = setTimeout(
-      () => {
-        this.dueAt = Number.POSITIVE_INFINITY;
-        const next = this.expire();
-        if (next !== undefined) this.plan(next);
-      },
-      Math.ceil(ms) + 1,
-    );
+    this.timer = after(Math.ceil(ms) + 1, () => {
+      this.dueAt = Number.POSITIVE_INFINITY;
+      const next = this.expire();
+      if (next !== undefined) this.plan(next);
+    });
     (this.timer as { unref?: () => void }).unref?.(); // sockets and pauses keep a process alive that waits
   }
 
@@ -61,7 +60,7 @@ export class Waiting {
       const since = Math.max(call.since, session.downSince); // it waited with the session, not for one
       const left = since + session.settings.waitTimeoutMs - now();
       if (left > 0) return left;
-      session.complete(call, why());
+      session.dequeue(call, why());
     }
     return undefined;
   }

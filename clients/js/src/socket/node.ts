@@ -5,7 +5,9 @@ import type { OpenSocket } from "./socket.ts";
 export const openSocket: OpenSocket = ({ url, subprotocol, maxMessageBytes }, events) => {
   const socket = new WebSocket(url, [subprotocol], { maxPayload: maxMessageBytes, perMessageDeflate: false, followRedirects: false });
   let transport: { ref(): unknown; unref(): unknown } | undefined;
+  let referenced = true;
   let failure: string | undefined;
+  let unreadable = false;
   socket.on("upgrade", (response) => {
     transport = response.socket;
   });
@@ -16,8 +18,11 @@ export const openSocket: OpenSocket = ({ url, subprotocol, maxMessageBytes }, ev
   });
   socket.on("error", (error) => {
     failure = textOf(error);
+    unreadable = (error as { readonly code?: string }).code?.startsWith("WS_ERR_") === true;
   });
-  socket.on("close", (code, reason) => events.closed(failure ?? `the socket was closed (${[code, reason.toString()].filter(Boolean).join(" ")})`));
+  socket.on("close", (code, reason) => {
+    events.closed(failure ?? `the socket was closed (${[code, reason.toString()].filter(Boolean).join(" ")})`, unreadable);
+  });
   return {
     get bufferedBytes() {
       return socket.bufferedAmount;
@@ -29,8 +34,10 @@ export const openSocket: OpenSocket = ({ url, subprotocol, maxMessageBytes }, ev
       setImmediate(() => socket.terminate());
     },
     ref: (busy) => {
-      if (busy) transport?.ref();
-      else transport?.unref();
+      if (busy === referenced || transport === undefined) return;
+      referenced = busy;
+      if (busy) transport.ref();
+      else transport.unref();
     },
   };
 };

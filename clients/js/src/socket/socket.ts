@@ -12,8 +12,8 @@ export interface Socket {
 export interface SocketEvents {
   opened(): void;
   message(data: Uint8Array | string): void;
-  /** The socket is gone, or was never there. */
-  closed(reason: string): void;
+  /** The socket is gone, or was never there. unreadable: something came on it that no WebSocket message is, or too long a one. */
+  closed(reason: string, unreadable: boolean): void;
 }
 
 export interface SocketOptions {

@@ -6,7 +6,7 @@ export const openSocket: OpenSocket = ({ url, subprotocol }, events) => {
   socket.binaryType = "arraybuffer";
   socket.onopen = () => events.opened();
   socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => events.message(typeof data === "string" ? data : new Uint8Array(data));
-  socket.onclose = ({ code, reason }) => events.closed(`the socket was closed (${[code, reason].filter(Boolean).join(" ")})`);
+  socket.onclose = ({ code, reason }) => events.closed(`the socket was closed (${[code, reason].filter(Boolean).join(" ")})`, false);
   return {
     get bufferedBytes() {
       return socket.bufferedAmount;

@@ -1,4 +1,4 @@
-import { toJson } from "../values/index.ts";
+import { decode, toJson } from "../values/index.ts";
 import { FramingError, decodeFrames, encodeFrame } from "./frame.ts";
 import type { Frame } from "./frame.ts";
 import { decodeText, encodeText } from "./json.ts";
@@ -16,8 +16,8 @@ export interface Codec {
   pack(frames: Encoded[], limit: number): Encoded;
   /** decode reads a WebSocket message. FramingError, MalformedError: the socket cannot be used any more. */
   decode(data: Uint8Array | string, limit: number): Frame[];
-  /** check refuses, with a NotStorableError, what CBOR can carry and this form cannot. */
-  check(value: unknown, root: string): void;
+  /** check refuses, with a NotStorableError, a payload of CBOR that this form cannot carry. */
+  check(payload: Uint8Array, root: string): void;
 }
 
 /** proto is binary messages of frames. */
@@ -58,7 +58,7 @@ export const json: Codec = {
     if (data.length > limit) throw new FramingError(`a message of ${data.length} characters, at most ${limit} are taken`);
     return [{ message: decodeText(data), size: data.length }];
   },
-  check(value, root) {
-    toJson(value, { root });
+  check(payload, root) {
+    toJson(decode(payload), { root });
   },
 };

@@ -35,7 +35,8 @@ export function encodeFrame(message: Draft): Uint8Array {
     frame.uint32(0);
     writeBytes(frame, number, body.bytes.subarray(0, body.length));
     const bytes = frame.take();
-    new DataView(bytes.buffer).setUint32(0, bytes.length - headerBytes);
+    const length = bytes.length - headerBytes;
+    for (let i = 0; i < headerBytes; i++) bytes[i] = length >>> (24 - 8 * i); // a DataView would cost as much as the rest
     return bytes;
   } finally {
     body.drop();
@@ -47,11 +48,15 @@ export function encodeFrame(message: Draft): Uint8Array {
 export function nextFrame(bytes: Uint8Array, at: number, limit: number): number {
   const left = bytes.length - at - headerBytes;
   if (left < 0) throw new FramingError("a message that ends within a frame");
-  const length = new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0);
+  const length = uint32(bytes, at);
   if (length === 0) throw new FramingError("a frame of length 0");
   if (length > limit) throw new FramingError(`a frame of ${length} bytes, at most ${limit} are taken`);
   if (length > left) throw new FramingError("a message that ends within a frame");
   return at + headerBytes + length;
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return bytes[at]! * 2 ** 24 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
 }
 
 /** decodeFrame reads what stands in a frame. As protobuf has it, the last kind counts, and repeats of one kind merge. */

@@ -6,7 +6,7 @@ import type { Unknown } from "./frame.ts";
 import type { Address, Draft, Message, MessageKind } from "./messages.ts";
 import { MalformedError } from "./protobuf.ts";
 import type { Fields } from "./protobuf.ts";
-import { kinds } from "./schema.ts";
+import { kindOf, kinds } from "./schema.ts";
 import type { Field, FieldType, Schema } from "./schema.ts";
 
 const payloads = new Set(["args", "output", "input", "params", "metadata"]);
@@ -34,7 +34,7 @@ function writeMember({ name, type }: Field, value: unknown): string | undefined 
   if (name === "target") return member(writeTarget(value as Address));
   if (name === "targetId") return value === "" ? undefined : member(JSON.stringify(`@${value as string}`), "target");
   if (name === "trace") return member(JSON.stringify(traceparent(value as Uint8Array)), "traceparent");
-  if (name === "unsupported") return member(JSON.stringify(value), "kind");
+  if (name === "unsupported") return member(JSON.stringify(typeof value === "number" ? kindOf(value)?.kind : value), "kind");
   if (value instanceof Uint8Array) {
     if (value.length === 0) return undefined;
     return member(payloads.has(name) ? toJson(decode(value)) : JSON.stringify(utf8.read.decode(value)));
