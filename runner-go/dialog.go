@@ -130,7 +130,11 @@ func (d *dialog) serve() error {
 	}
 }
 
+// ping asks for a Pong, unless Goodbye was said: that is the last frame [FRAME-6].
 func (d *dialog) ping() {
+	if d.over.Load() {
+		return
+	}
 	d.out.first(wire.Runner(&commonv1alpha1.Ping{Nonce: d.sess.lease.ask(now())}))
 }
 

@@ -29,7 +29,7 @@ func newUpgraders(maxMessage int) upgraders {
 	u := upgraders{}
 	for _, chosen := range []string{"", wire.SubprotocolClientProto, wire.SubprotocolClientJSON, wire.SubprotocolRunner} {
 		option := &gws.ServerOption{
-			CheckUtf8Enabled: true, ReadMaxPayloadSize: maxMessage + wire.HeaderLen,
+			CheckUtf8Enabled: true, ReadMaxPayloadSize: maxMessage,
 			NewSession: func() gws.SessionStorage { return nil }, // a socket finds its own by its net.Conn
 		}
 		if chosen != "" {

@@ -121,7 +121,7 @@ func oddFrames(newFrame func() proto.Message) ([]frameVector, error) {
 func malformedFrames() []malformedFrame {
 	list := []malformedFrame{
 		{Name: "length 0", Rules: rules{"FRAME-2"}, Hex: hexBytes{0, 0, 0, 0}, Failure: "framing"},
-		{Name: "over the limit", Rules: rules{"FRAME-2"}, Hex: append(hexBytes{0, 0, 4, 1}, make([]byte, 1025)...), Failure: "framing"},
+		{Name: "over the limit", Rules: rules{"FRAME-2"}, Hex: append(hexBytes{0, 0, 3, 0xfd}, make([]byte, 1021)...), Failure: "framing"}, // by its prefix
 		{Name: "far over the limit", Rules: rules{"FRAME-2"}, Hex: hexBytes{0xff, 0xff, 0xff, 0xff}, Failure: "framing"},
 		{Name: "cut off in the length", Rules: rules{"FRAME-2"}, Hex: hexBytes{0, 0, 0}, Failure: "framing"},
 		{Name: "cut off in the frame", Rules: rules{"FRAME-2"}, Hex: hexBytes{0, 0, 0, 5, 0xa2, 0x06, 2, 8}, Failure: "framing"},

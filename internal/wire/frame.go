@@ -100,13 +100,13 @@ func NextFrame(b []byte, limit int) (frame, rest []byte, err error) {
 	return b[HeaderLen:end:end], b[end:], nil
 }
 
-// CheckLength checks a length prefix before anything is allocated for it [FRAME-2].
+// CheckLength checks a length prefix before anything is allocated for it. The limit bounds the frame with the prefix [FRAME-2].
 func CheckLength(n uint32, limit int) error {
 	if n == 0 {
 		return ErrEmptyFrame
 	}
-	if uint64(n) > uint64(limit) || uint64(n) > math.MaxInt32 {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrFrameTooLarge, n, limit)
+	if size := uint64(n) + HeaderLen; size > uint64(limit) || size > math.MaxInt32 {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrFrameTooLarge, size, limit)
 	}
 	return nil
 }

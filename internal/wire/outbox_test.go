@@ -63,7 +63,7 @@ func (o *outboxModel) takeUpTo(t *rapid.T, limit int) {
 	}
 	step := 0 // bytes of the present turn
 	for rest := out; len(rest) > 0; {
-		frame, next, err := NextFrame(rest, MaxStep)
+		frame, next, err := NextFrame(rest, MaxStep+HeaderLen)
 		if err != nil {
 			t.Fatalf("frame at %d: %v", len(out)-len(rest), err)
 		}

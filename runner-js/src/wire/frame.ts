@@ -14,7 +14,7 @@ export function frameLength(buf: Buffer, pos: number, end: number, limit: number
   if (end - pos < HEADER) return 0;
   const n = buf.readUInt32BE(pos);
   if (n === 0) throw new WireFault("framing", "a frame of length 0");
-  if (n > limit) throw new WireFault("framing", `a frame of ${n} bytes, at most ${limit} are allowed`);
+  if (HEADER + n > limit) throw new WireFault("framing", `a frame of ${HEADER + n} bytes, at most ${limit} are allowed`);
   return end - pos < HEADER + n ? 0 : HEADER + n;
 }
 

@@ -50,7 +50,7 @@ export function nextFrame(bytes: Uint8Array, at: number, limit: number): number 
   if (left < 0) throw new FramingError("a message that ends within a frame");
   const length = uint32(bytes, at);
   if (length === 0) throw new FramingError("a frame of length 0");
-  if (length > limit) throw new FramingError(`a frame of ${length} bytes, at most ${limit} are taken`);
+  if (headerBytes + length > limit) throw new FramingError(`a frame of ${headerBytes + length} bytes, at most ${limit} are taken`);
   if (length > left) throw new FramingError("a message that ends within a frame");
   return at + headerBytes + length;
 }
