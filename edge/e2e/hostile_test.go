@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -240,9 +241,10 @@ func TestASlowReaderCostsNobodyElse(t *testing.T) {
 	})
 }
 
-// A length with its top bit set makes the WebSocket library panic; it costs that socket, and nobody else.
+// A length with its top bit set makes the WebSocket library panic; it costs that socket, and nobody else, nor is it our fault.
 func TestAWebSocketHeaderThatLiesCostsItsSocket(t *testing.T) {
-	inWorld(t, gateway.Config{}, func(w *world) {
+	log := new(synced)
+	inWorld(t, gateway.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, func(w *world) {
 		j := new(journal)
 		w.host(runner.Config{}, labType(labOptions{journal: j}))
 		s := w.dial("/v1/actors/lab:r/connect?params=%7B%22name%22%3A%22liar%22%7D", "")
@@ -255,4 +257,7 @@ func TestAWebSocketHeaderThatLiesCostsItsSocket(t *testing.T) {
 		wantEqual(w, "closed", s.isClosed(), true)
 		wantEqual(w, "its connection has ended", j.take(), "disconnect:liar")
 	})
+	if text := log.String(); strings.Contains(text, "panic") {
+		t.Errorf("it is logged as one of ours: %s", text)
+	}
 }

@@ -137,14 +137,32 @@ func (h *Handler) attend(s *socket, a *session.Attachment, first *clientv1alpha1
 func (h *Handler) read(conn *gws.Conn) { h.guard(conn, conn.ReadLoop) }
 
 // guard reads from a socket. Bad framing can make the library panic (a length with the top bit set, gws 1.8.9): that is the
-// peer's fault, and costs its socket.
+// peer's fault, and costs its socket. Any other panic costs no more, and is told.
 func (h *Handler) guard(conn *gws.Conn, read func()) {
 	defer func() {
-		if cause := recover(); cause != nil {
-			h.cfg.Session.Logger.Error("panic while reading a WebSocket", "peer", conn.RemoteAddr(), "cause", cause, "stack", string(debug.Stack()))
+		cause := recover()
+		if cause == nil {
+			return
 		}
+		log, stack := h.cfg.Session.Logger.With("peer", conn.RemoteAddr(), "cause", cause), string(debug.Stack())
+		if ofLibrary(stack) {
+			log.Debug("a WebSocket frame of an impossible length")
+			return
+		}
+		log.Error("panic while reading a WebSocket", "stack", stack)
 	}()
 	read()
+}
+
+// ofLibrary tells of the stack of a recovered panic whether gws itself has raised it, and not what gws calls.
+func ofLibrary(stack string) bool {
+	_, raised, _ := strings.Cut(stack, "\npanic(")
+	for i, line := range strings.Split(raised, "\n") {
+		if i > 0 && !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "runtime.") {
+			return strings.HasPrefix(line, "github.com/lxzan/gws")
+		}
+	}
+	return false
 }
 
 // connectRunner serves /runner/v1alpha1: a runner link over WebSocket [LINK-1].
