@@ -42,7 +42,10 @@ test: test-js test-go ## run every test, with the race detector; installs what t
 .PHONY: test-go test-js
 test-go: $(BUF) redis-server
 	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
-	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) ./...
+	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $$($(GO) list ./... | grep -Ev '$(CONFORMANCE_PROGRAMS)')
+
+# The tests of the conformance suite that play it against whole programs; make conformance runs them.
+CONFORMANCE_PROGRAMS := /conformance/(adapters|cli|fuzz|killmatrix|model|nullrunner|planeg|replay|report|scaffold|suite)
 
 # From the packages' sources, but for the tests of what is published.
 test-js: $(NODE_MODULES) chromium bin/stagedoor bin/examples
@@ -115,8 +118,19 @@ check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any diff
 	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
 		if [ -n "$$new" ]; then echo "generated, but not in git:"; echo "$$new"; exit 1; fi
 
-conformance: build ## run the conformance suite against our runners
-	$(if $(wildcard conformance/cmd/conform),bin/conform,@echo "the conformance suite is not here yet" >&2; exit 1)
+# SEEDS=20 is the campaign: each runner with twenty orders of the cases.
+SEEDS ?= 1
+
+conformance: build $(NODE_MODULES) ## run the conformance suite against our runners and our gateway, and prove that its cases can fail
+	npm run build
+	$(GO) build -o bin/conform-runner-go ./conformance/adapters/runner-go
+	for seed in $$(seq $(SEEDS)); do \
+		bin/conform run --seed $$seed --runner bin/conform-runner-go && \
+		bin/conform run --seed $$seed --runner "node conformance/adapters/runner-js/dist/main.js" || exit; done
+	bin/conform gateway --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
+	bin/conform mutants --out bin/killmatrix.json
+	bin/conform variants --runner bin/conform-runner-go
+	$(GO) test -timeout $(TEST_TIMEOUT) -p 1 $$($(GO) list ./... | grep -E '$(CONFORMANCE_PROGRAMS)')
 
 bench: bin/stagedoor $(NODE_MODULES) ## build, then measure everything beside its bare baselines (takes minutes)
 	npm run build

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
+)
+
+func TestTheGatewayCommandSaysWhatItCameTo(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"--list --case GGATE-01", verdict.ExitConformant, "GGATE-01 gateway     results of a group"},
+		{"", verdict.ExitUsage, "--gateway is missing"},
+		{"--gateway x --case ZZ-*", verdict.ExitUsage, "no case fits"},
+		{"--gateway x --jobs 0", verdict.ExitUsage, "are positive"},
+		{"--gateway true --case GHS-0* --start-timeout 1s", verdict.ExitNoStart, "NOT CONFORMANT gateway"},
+	} {
+		var out bytes.Buffer
+		status := Main(append([]string{"gateway"}, strings.Fields(c.args)...), &out, &out)
+		if status != c.status || !strings.Contains(out.String(), c.says) {
+			t.Errorf("conform gateway %s: exit %d, %s", c.args, status, out.String())
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package planeg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
+)
+
+// Config says what is run.
+type Config struct {
+	// Command starts the gateway; {port} and {data} stand for what it is given.
+	Command      string
+	StartTimeout time.Duration
+	Cases        []*Case
+	Jobs         int
+	Repeat       int
+	// Patience multiplies every time-out; 0: 1.
+	Patience float64
+	Version  string
+	// RunnerToken and ClientToken are for gateways that ask for them.
+	RunnerToken, ClientToken string
+	// Progress, if not nil, is told of each case when it is over, one at a time.
+	Progress func(verdict.Case)
+}
+
+// Run runs the cases. The result is not concluded yet, so that known failures can be taken off.
+func Run(ctx context.Context, cfg Config) *verdict.Result {
+	b := &bench{ctx: ctx, cfg: cfg, queue: slices.Clone(cfg.Cases), result: &verdict.Result{
+		Schema: 1, Suite: cfg.Version, Subject: "gateway", Command: cfg.Command, Protocol: 1, Jobs: max(1, cfg.Jobs),
+		Repeat: max(1, cfg.Repeat), Started: time.Now(), Claimed: []string{profile},
+	}}
+	switch tokens := cfg.RunnerToken != "" && cfg.ClientToken != ""; {
+	case tokens:
+		b.result.Claimed = append(b.result.Claimed, tokenProfile)
+	case slices.ContainsFunc(cfg.Cases, func(c *Case) bool { return c.Tokens }):
+		b.result.NotClaimed = []string{tokenProfile}
+	}
+	// The slow ones first, so that the others run beside them.
+	slices.SortStableFunc(b.queue, func(x, y *Case) int { return rank(x) - rank(y) })
+	var workers sync.WaitGroup
+	for range b.result.Jobs {
+		workers.Go(b.work)
+	}
+	workers.Wait()
+	if b.shared != nil {
+		b.shared.Close()
+	}
+	slices.SortFunc(b.result.Cases, func(x, y verdict.Case) int { return strings.Compare(x.ID, y.ID) })
+	b.result.TookMs = time.Since(b.result.Started).Milliseconds()
+	return b.result
+}
+
+// What reports call plane G, and those of its cases that need a gateway with tokens.
+const (
+	profile      = "gateway"
+	tokenProfile = "tokens"
+)
+
+func rank(c *Case) int {
+	if c.Slow {
+		return 0
+	}
+	return 1
+}
+
+// bench hands cases to workers.
+type bench struct {
+	ctx context.Context
+	cfg Config
+
+	mu     sync.Mutex
+	result *verdict.Result
+	queue  []*Case
+
+	starting sync.Mutex
+	shared   *Gateway
+	refused  error // why no gateway comes up
+}
+
+func (b *bench) work() {
+	for {
+		b.mu.Lock()
+		if len(b.queue) == 0 {
+			b.mu.Unlock()
+			return
+		}
+		c := b.queue[0]
+		b.queue = b.queue[1:]
+		b.mu.Unlock()
+		v := b.run(c)
+		b.mu.Lock()
+		b.result.Cases = append(b.result.Cases, v)
+		if b.cfg.Progress != nil {
+			b.cfg.Progress(v)
+		}
+		b.mu.Unlock()
+	}
+}
+
+// gateway is one that lives: the shared one, or one for this case alone.
+func (b *bench) gateway(c *Case) (*Gateway, error) {
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	if b.refused != nil {
+		return nil, b.refused
+	}
+	if !c.Alone && b.shared != nil && b.shared.Alive() {
+		return b.shared, nil
+	}
+	g, err := StartGateway(b.ctx, b.cfg.Command, b.cfg.StartTimeout)
+	if err != nil {
+		b.refused = err
+		return nil, err
+	}
+	if !c.Alone {
+		if b.shared != nil {
+			b.shared.Close()
+		}
+		b.shared = g
+	}
+	return g, nil
+}
+
+func (b *bench) run(c *Case) verdict.Case {
+	v := verdict.Case{ID: c.ID, Title: c.Title, Category: category(c.ID), Profile: profile, Status: verdict.Pass}
+	for _, link := range c.Requirements {
+		id, _, _ := strings.Cut(link, ":")
+		v.Requirements = append(v.Requirements, id)
+	}
+	v.Repeat = fmt.Sprintf("conform gateway --gateway '%s' --case %s", strings.ReplaceAll(b.cfg.Command, "'", `'\''`), c.ID)
+	for range b.result.Repeat {
+		b.once(&v, c)
+		if v.Status != verdict.Pass && v.Status != verdict.Fail {
+			break
+		}
+	}
+	if v.Passes > 0 && v.Passes < v.Runs {
+		v.Message = fmt.Sprintf("passed %d of %d runs; %s", v.Passes, v.Runs, v.Message)
+	}
+	return v
+}
+
+func (b *bench) once(v *verdict.Case, c *Case) {
+	if c.Tokens && (b.cfg.RunnerToken == "" || b.cfg.ClientToken == "") {
+		v.Status, v.Profile = verdict.Skip, tokenProfile
+		return
+	}
+	g, err := b.gateway(c)
+	if c.Alone && err == nil {
+		defer g.Close()
+	}
+	if b.ctx.Err() != nil {
+		v.Status, v.Code, v.Message = verdict.Unknown, c.ID+"/interrupted", "the run was interrupted"
+		return
+	}
+	if err != nil {
+		v.Status, v.Code, v.Message = verdict.Error, c.ID+"/start", err.Error()
+		if errors.Is(err, ErrNoGateway) {
+			v.Status = verdict.NoStart
+		}
+		return
+	}
+	factor := b.cfg.Patience
+	if factor <= 0 {
+		factor = 1
+	}
+	p := &play{
+		ctx: b.ctx, gateway: g, startTimeout: b.cfg.StartTimeout, factor: factor,
+		runnerToken: b.cfg.RunnerToken, clientToken: b.cfg.ClientToken,
+	}
+	began := time.Now()
+	status, code, why := perform(p, c)
+	v.Runs++
+	v.TookMs = max(v.TookMs, float64(time.Since(began).Microseconds())/1000)
+	if status == verdict.Pass {
+		v.Passes++
+		return
+	}
+	if v.Status == verdict.Pass {
+		v.Status, v.Code, v.Message, v.Output = status, code, why, g.Output()
+		v.Events = p.recorder.Since(0)
+		v.Lines = verdict.LinesOf(v.Events)
+	}
+}
+
+// category is the letters of a case's id.
+func category(id string) string {
+	letters, _, _ := strings.Cut(id, "-")
+	return letters
+}
