@@ -316,7 +316,6 @@ func TestSleepAndDestroyAreAskedOfTheGateway(t *testing.T) {
 
 // [LIFE-6]: a wish that the gateway does not hear any more, since a stop is under way, is not lost.
 func TestADestroyWhileTheActorStopsDestroysIt(t *testing.T) {
-	wish := func(w *World, _ context.Context) (any, error) { w.Destroy(); return nil, nil }
 	for name, tell := range map[string]func(p *peer, ref uint64){
 		"from onSleep": func(p *peer, ref uint64) { p.stop(ref, toSleep) },
 		"crossing the stop": func(p *peer, ref uint64) {
@@ -329,9 +328,9 @@ func TestADestroyWhileTheActorStopsDestroysIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T) {
 				d := &diary{}
-				hooks := script{"destroy": wish}
+				hooks := script{"destroy": func(w *World, _ context.Context) (any, error) { w.Destroy(); return nil, nil }}
 				if name == "from onSleep" {
-					hooks["onSleep"] = wish
+					hooks["onSleep"] = hooks["destroy"]
 				}
 				p := newStage(t, defineWorld(d, hooks)).welcome()
 				ref := p.created("world")
