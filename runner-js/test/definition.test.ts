@@ -93,7 +93,7 @@ describe("actor()", () => {
       concurrency: "serial",
       sleepTimeout: 5,
     });
-    expect(defaultOptions).toMatchObject({ actionTimeout: 60_000, onWakeTimeout: 30_000, createVarsTimeout: 5_000, sleepTimeout: 30_000 });
+    expect(defaultOptions).toMatchObject({ actionTimeout: 60_000, onWakeTimeout: 30_000, createVarsTimeout: 5_000, sleepTimeout: undefined });
   });
 
   test("takes run as a function, or with name and icon", () => {

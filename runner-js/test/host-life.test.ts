@@ -167,6 +167,14 @@ describe("sleep", () => {
     expect(stage.news()).toEqual(["intent sleep"]);
   });
 
+  it("is asked for after the gateway's time where the type has none [SLEEP-1]", async () => {
+    const stage = await begin(actor({ state: { n: 0 }, actions: {} }));
+    await vi.advanceTimersByTimeAsync(29_900);
+    expect(stage.news()).not.toContain("intent sleep");
+    await vi.advanceTimersByTimeAsync(200);
+    expect(stage.news()).toContain("intent sleep");
+  });
+
   it("waits for calls that run, and for keepAwake", async () => {
     const stage = await begin(def);
     stage.call("slow");

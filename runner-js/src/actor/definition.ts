@@ -43,7 +43,7 @@ export interface DefinitionOptions {
   /** Also bounds onDisconnect. */
   readonly onConnectTimeout: number;
   readonly actionTimeout: number;
-  readonly sleepTimeout: number;
+  readonly sleepTimeout: number | undefined;
   /** How long `run` may take to return after the abort signal. */
   readonly runStopTimeout: number;
   readonly noSleep: boolean;

@@ -19,7 +19,7 @@ export const defaultOptions: DefinitionOptions = Object.freeze({
   onBeforeConnectTimeout: 5_000,
   onConnectTimeout: 5_000,
   actionTimeout: 60_000,
-  sleepTimeout: 30_000,
+  sleepTimeout: undefined,
   runStopTimeout: 5_000,
   noSleep: false,
   maxCalls: undefined,

@@ -106,7 +106,7 @@ export class Rest {
   }
 
   #after(): number {
-    return this.#actor.def.options.sleepTimeout;
+    return this.#actor.def.options.sleepTimeout ?? this.#actor.port.session.timeouts.sleepAfterMs;
   }
 
   #arm(ms: number): void {
