@@ -433,7 +433,9 @@ describe.each(["proto", "json"] as const)("with a session in %s", (encoding) => 
   it("an actor with noSleep stays", async () => {
     const key = fresh();
     await client.awake.getOrCreate(key).touch();
-    await new Promise((resolve) => setTimeout(resolve, 200)); // four times its sleepTimeout
+    const other = fresh(); // idle later than it, and for twice its sleepTimeout
+    await client.hooked.getOrCreate(other).ids();
+    await until(() => said.get(other)?.includes("onSleep"));
     expect(said.get(key)).toBe(undefined);
   });
 });
