@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 	"time"
 
@@ -129,6 +130,67 @@ func TestSentinelMasterIsKilled(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// The Sentinel that leads a fail-over has the old master's address beside the new epoch until all replicas follow the new one. The old
+// master is back by then, and says that it is one. [RDS-10]
+func TestTheLeaderOfAFailoverIsUnderstood(t *testing.T) {
+	s := redistest.Sentinel(t, redistest.Options{AppendOnly: true, OneHeir: true})
+	old := s.MasterOf("")
+	replicas := s.ReplicasOf(old)
+	for _, n := range s.Sentinels {
+		n.Must("SENTINEL", "SET", "stagedoor", "failover-timeout", "600000")
+	}
+	s.CutReplica(replicas[0]) // The fail-over waits for it.
+	c := mustDial(t, Config{URL: s.URL()})
+	c.persist(s, store.Fast, 1, 1)
+	old.Kill()
+	leader := s.AwaitLeader(replicas[1])
+	old.Restart()
+
+	u, err := url.Parse(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = leader.Addr
+	fresh := mustDial(t, Config{URL: u.String()})
+	for _, c := range []*client{c, fresh} {
+		c.persist(s, store.Fast, 1, 2)
+		if n := c.surveyor.topology.Load().masters[0]; n.addr != replicas[1].Addr {
+			t.Errorf("the master is %s, want %s", n.addr, replicas[1].Addr)
+		}
+	}
+}
+
+// A Sentinel that slept through a fail-over is not believed by whoever has heard of it, and the old master that it names may be back. [RDS-10]
+func TestAFailoverIsNotForgotten(t *testing.T) {
+	s := redistest.Sentinel(t, redistest.Options{AppendOnly: true, OneHeir: true})
+	old := s.MasterOf("")
+	heir := s.ReplicasOf(old)[1]
+	c := mustDial(t, Config{URL: s.URL()})
+	c.persist(s, store.Fast, 1, 1)
+	sleeper, awake := s.Sentinels[0], s.Sentinels[1:]
+	sleeper.Kill()
+	old.Kill()
+	s.AwaitBelief(heir, awake...)
+	c.persist(s, store.Fast, 1, 2)
+	for _, n := range awake {
+		n.Kill()
+	}
+	old.Restart()
+	sleeper.Restart()
+	s.AwaitBelief(old, sleeper)
+	for range 2 { // a survey that was under way, and one that began behind it
+		surveyed := c.surveyor.surveyed.announced()
+		c.surveyor.kick()
+		<-surveyed
+	}
+	if err := c.bump(store.Fast, 1, 3); err != nil {
+		t.Errorf("commit to the new master: %v", err)
+	}
+	if n := c.surveyor.topology.Load().masters[0]; n.addr != heir.Addr {
+		t.Errorf("the master is %s, want %s", n.addr, heir.Addr)
+	}
 }
 
 // The positive control: with the replica cut off, fast acknowledges what the fail-over loses, and replicated does not.

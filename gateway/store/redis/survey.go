@@ -49,6 +49,7 @@ type surveyor struct {
 	nodes     map[string]*node
 	sentinels map[string]*node
 	clustered bool
+	epoch     int64 // of the latest fail-over that a Sentinel has told of
 	opened    bool // what is found from now on may be a change
 }
 
@@ -208,29 +209,63 @@ func (s *surveyor) findAmongSeeds(ctx context.Context) (*topology, error) {
 	return nil, errors.Join(failures...)
 }
 
-// findBySentinels believes the Sentinel that has seen the latest fail-over.
+// errForgotten: the Sentinels that answer have not heard of a fail-over that one of them told of before.
+var errForgotten = errors.New("a Sentinel that has seen the latest fail-over does not answer")
+
+// findBySentinels believes the Sentinel that has seen the latest fail-over. Which one that was is not forgotten, unless all of them
+// have: then they were set up anew. [RDS-10]
 func (s *surveyor) findBySentinels(ctx context.Context) (*topology, error) {
-	var best string
+	best := view{epoch: -1}
 	var failures []error
-	latest := int64(-1)
-	for _, a := range askAll(s.sentinelNodes(), func(n *node) (map[string]string, error) {
-		return n.client.Do(ctx, n.client.B().Arbitrary("SENTINEL", "MASTER", s.e.master).Build()).AsStrMap()
-	}) {
-		if a.err != nil {
+	for _, a := range askAll(s.sentinelNodes(), func(n *node) (view, error) { return s.viewOf(ctx, n) }) {
+		switch {
+		case a.err != nil:
 			failures = append(failures, fmt.Errorf("sentinel at %s: %w", a.from.addr, a.err))
-			continue
-		}
-		epoch, _ := strconv.ParseInt(a.value["config-epoch"], 10, 64)
-		if epoch > latest {
-			latest, best = epoch, net.JoinHostPort(a.value["ip"], a.value["port"])
+		case a.value.epoch > best.epoch:
+			best = a.value
 		}
 	}
-	if best == "" {
+	switch {
+	case best.master == "":
 		return nil, errors.Join(failures...)
+	case best.epoch < s.epoch && len(failures) > 0:
+		return nil, errors.Join(append(failures, errForgotten)...)
 	}
+	s.epoch = best.epoch
 	t := &topology{}
-	t.add(s.node(best), 0, slotCount-1)
+	t.add(s.node(best.master), 0, slotCount-1)
 	return t, nil
+}
+
+// view is what a Sentinel knows of the master.
+type view struct {
+	epoch  int64 // of the last fail-over it has seen
+	master string
+}
+
+// viewOf asks for the epoch first, so that the address is at least as new. The address beside the epoch will not do: the Sentinel that
+// leads a fail-over gives the old one there until all replicas follow the new master, and the old one may be back by then.
+func (s *surveyor) viewOf(ctx context.Context, n *node) (view, error) {
+	b := n.client.B()
+	replies := n.client.DoMulti(ctx,
+		b.Arbitrary("SENTINEL", "MASTER", s.e.master).Build(),
+		b.Arbitrary("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.e.master).Build())
+	facts, err := replies[0].AsStrMap()
+	if err != nil {
+		return view{}, err
+	}
+	epoch, err := strconv.ParseInt(facts["config-epoch"], 10, 64)
+	if err != nil {
+		return view{}, fmt.Errorf("read config-epoch: %w", err)
+	}
+	address, err := replies[1].AsStrSlice()
+	if err != nil {
+		return view{}, err
+	}
+	if len(address) != 2 {
+		return view{}, fmt.Errorf("%d words for a master's address", len(address))
+	}
+	return view{epoch, net.JoinHostPort(address[0], address[1])}, nil
 }
 
 func (s *surveyor) sentinelNodes() (nodes []*node) {

@@ -50,6 +50,7 @@ func (s *Servers) startNode(extra []string, sentinel bool) *Node {
 			break
 		}
 		s.t.Cleanup(n.end)
+		s.t.Cleanup(n.tell)
 		if err = n.run(); err == nil {
 			return n
 		}
@@ -135,20 +136,21 @@ func (n *Node) awaitAnswer(exited <-chan struct{}) error {
 		select {
 		case <-tick.C:
 		case <-exited:
-			return fmt.Errorf("it ended at once: %s", n.lastWords())
+			return fmt.Errorf("it ended at once: %s", n.lastLines(3))
 		case <-deadline.C:
 			return fmt.Errorf("it does not answer: %w", err)
 		}
 	}
 }
 
-func (n *Node) lastWords() string {
+// lastLines is the end of what the server has logged.
+func (n *Node) lastLines(most int) string {
 	text, err := os.ReadFile(n.log())
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-3):], "; ")
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
@@ -161,6 +163,13 @@ func (n *Node) Kill() {
 	}
 	_ = cmd.Process.Kill() // Fails only for a process that is gone already.
 	<-exited
+}
+
+// tell adds to a failed test's output what the server had to say.
+func (n *Node) tell() {
+	if n.s.t.Failed() {
+		n.s.t.Logf("the server at %s, its last lines:\n%s", n.Addr, n.lastLines(100))
+	}
 }
 
 // end is Kill; the cleanup's name for it.

@@ -29,7 +29,8 @@ type Options struct {
 	User, Password string
 	TLS            bool
 	Config         []string // further directives, "name value"
-	// OneHeir: of several replicas only the last may be promoted.
+	// OneHeir: only the last replica may ever be promoted; not the others, and not a master that comes back without what was written
+	// meanwhile.
 	OneHeir bool
 }
 
@@ -56,10 +57,12 @@ func Standalone(t testing.TB, o Options) *Servers {
 func Replicated(t testing.TB, o Options, replicas int) *Servers {
 	t.Helper()
 	s := prepare(t, o)
-	s.Nodes = []*Node{s.start(nil)}
-	for i := range replicas {
-		config := []string{"replicaof " + s.Nodes[0].hostPort()}
-		if o.OneHeir && i < replicas-1 {
+	for i := range 1 + replicas {
+		var config []string
+		if i > 0 {
+			config = append(config, "replicaof "+s.Nodes[0].hostPort())
+		}
+		if o.OneHeir && i < replicas {
 			config = append(config, "replica-priority 0")
 		}
 		s.Nodes = append(s.Nodes, s.start(config))
