@@ -350,8 +350,9 @@ func (s *Session) pass(socket *Socket, kind frame.Kind, body []byte, f *Frame, a
 			kind, _ = frame.KindOf(body)
 		}
 		socket.trace(&trace.Event{Direction: trace.FromRunner, Frame: body, Assembled: assembled})
-		e := socket.log(kind, g)
+		e := socket.entry(kind, g)
 		s.handle(socket, e)
+		socket.g.Log.add(e) // Whoever waits for it finds what it has done.
 	}
 	if s.resumes {
 		s.ackLocked()

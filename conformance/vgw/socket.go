@@ -253,15 +253,14 @@ func (s *Socket) take(body []byte) error {
 // note keeps a frame in trace and Log.
 func (s *Socket) note(kind frame.Kind, body []byte, f *Frame) {
 	s.trace(&trace.Event{Direction: trace.FromRunner, Frame: body})
-	s.log(kind, f)
+	s.g.Log.add(s.entry(kind, f))
 }
 
-func (s *Socket) log(kind frame.Kind, f *Frame) *Entry {
+func (s *Socket) entry(kind frame.Kind, f *Frame) *Entry {
 	e := &Entry{Socket: s, Kind: kind, Frame: f}
 	if m, field := MessageOf(f); m != nil {
 		e.Message, e.Name = m, field.JSONName()
 	}
-	s.g.Log.add(e)
 	return e
 }
 
