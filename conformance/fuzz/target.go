@@ -89,13 +89,13 @@ func (t *target) accept(ctx context.Context) {
 	}
 }
 
-// link waits for a session with a socket.
+// link waits for a session with a socket that is not over.
 func (t *target) link(ctx context.Context) (*vgw.Session, error) {
 	for {
 		t.mu.Lock()
 		session, dialed := t.session, t.dialed
 		t.mu.Unlock()
-		if session != nil && session.Alive() {
+		if session != nil && session.Alive() && open(session.Socket()) {
 			return session, nil
 		}
 		select {
@@ -105,6 +105,19 @@ func (t *target) link(ctx context.Context) (*vgw.Session, error) {
 		case <-ctx.Done():
 			return nil, errors.New("the runner does not come back")
 		}
+	}
+}
+
+// open tells whether a socket lives. A session has it a moment longer.
+func open(s *vgw.Socket) bool {
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.Done():
+		return false
+	default:
+		return true
 	}
 }
 
