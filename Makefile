@@ -37,20 +37,28 @@ else
 	bin/stagedoor dev --listen $(LISTEN) --store $(STORE) -- bin/examples
 endif
 
-test: test-js test-go ## run every test, with the race detector; installs what they need
+test: test-js test-conformance test-go ## run every test, with the race detector; installs what they need
 
-.PHONY: test-go test-js
+.PHONY: test-go test-js test-conformance
 test-go: $(BUF) redis-server
 	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
 	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $$($(GO) list ./... | grep -Ev '$(CONFORMANCE_PROGRAMS)')
 
-# The tests of the conformance suite that play it against whole programs; make conformance runs them.
+# The tests of the conformance suite that play it against whole programs: they measure patience, so nothing runs beside them.
 CONFORMANCE_PROGRAMS := /conformance/(adapters|cli|fuzz|killmatrix|model|nullrunner|planeg|replay|report|scaffold|suite)
 
+test-conformance: build packages chromium bin/conform-runner-go
+	bin/conform run --runner bin/conform-runner-go
+	bin/conform run --runner "$(CONFORM_RUNNER_JS)"
+	$(GO) test -short $(RACE) -timeout $(TEST_TIMEOUT) -p 1 $$($(GO) list ./... | grep -E '$(CONFORMANCE_PROGRAMS)')
+
 # From the packages' sources, but for the tests of what is published.
-test-js: $(NODE_MODULES) chromium bin/stagedoor bin/examples
-	npm run build
+test-js: packages chromium bin/stagedoor bin/examples
 	npx vitest run
+
+.PHONY: packages
+packages: $(NODE_MODULES)
+	npm run build
 
 # The tests start Redis servers of their own; the service that Debian's package brings is not used.
 .PHONY: redis-server chromium
@@ -66,15 +74,18 @@ INSTALL = command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-
 	{ echo "the tests start $(1)$(if $(3),$(comma) $(3)): install it (Debian: apt-get install $(2))" >&2; exit 1; }
 comma := ,
 
-build: bin/stagedoor bin/examples $(if $(wildcard conformance/cmd/conform),bin/conform) ## build the commands into bin/
+build: bin/stagedoor bin/examples bin/conform ## build the commands into bin/
 
 # Go knows better than make which sources a binary depends on, so these always ask it.
-.PHONY: bin/stagedoor bin/conform bin/examples bin/spectool
+.PHONY: bin/stagedoor bin/conform bin/conform-runner-go bin/examples bin/spectool
 bin/stagedoor:
 	$(GO) build -trimpath -o $@ ./edge/cmd/stagedoor
 
 bin/conform:
 	$(GO) build -trimpath -o $@ ./conformance/cmd/conform
+
+bin/conform-runner-go:
+	$(GO) build -trimpath -o $@ ./conformance/adapters/runner-go
 
 bin/examples:
 	$(GO) build -trimpath -o $@ ./examples/runner
@@ -121,24 +132,22 @@ check-generated: $(BUF) bin/spectool ## delete, regenerate, and fail on any diff
 # SEEDS=20 is the campaign: each runner with twenty orders of the cases.
 SEEDS ?= 1
 
-conformance: build $(NODE_MODULES) ## run the conformance suite against our runners and our gateway, and prove that its cases can fail
-	npm run build
-	$(GO) build -o bin/conform-runner-go ./conformance/adapters/runner-go
+CONFORM_RUNNER_JS := node conformance/adapters/runner-js/dist/main.js
+
+conformance: build packages chromium bin/conform-runner-go ## run the conformance suite against our runners and our gateway, and prove that its cases can fail
 	for seed in $$(seq $(SEEDS)); do \
 		bin/conform run --seed $$seed --runner bin/conform-runner-go && \
-		bin/conform run --seed $$seed --runner "node conformance/adapters/runner-js/dist/main.js" || exit; done
+		bin/conform run --seed $$seed --runner "$(CONFORM_RUNNER_JS)" || exit; done
 	bin/conform gateway --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
 	bin/conform mutants --out bin/killmatrix.json
 	bin/conform variants --runner bin/conform-runner-go
 	$(GO) test -timeout $(TEST_TIMEOUT) -p 1 $$($(GO) list ./... | grep -E '$(CONFORMANCE_PROGRAMS)')
 
-bench: bin/stagedoor $(NODE_MODULES) ## build, then measure everything beside its bare baselines (takes minutes)
-	npm run build
+bench: bin/stagedoor packages ## build, then measure everything beside its bare baselines (takes minutes)
 	bin/stagedoor bench all
 
 .PHONY: bench-peer
-bench-peer: bin/stagedoor $(NODE_MODULES) ## measure the packages of JavaScript beside rivetkit, which it installs
-	npm run build
+bench-peer: bin/stagedoor packages ## measure the packages of JavaScript beside rivetkit, which it installs
 	cd bench/peer && npm install --no-audit --no-fund
 	bin/stagedoor bench peer
 
