@@ -50,7 +50,7 @@ type surveyor struct {
 	sentinels map[string]*node
 	clustered bool
 	epoch     int64 // of the latest fail-over that a Sentinel has told of
-	opened    bool // what is found from now on may be a change
+	opened    bool  // what is found from now on may be a change
 }
 
 func newSurveyor(e *endpoint) *surveyor {
