@@ -53,6 +53,8 @@ var (
 	errSilent = errors.New("the gateway stopped answering")
 	// errLapsed is the end of the lease [LEASE-3].
 	errLapsed = errors.New("the runner's lease has ended")
+	// errInterrupted is a Welcome that came while the runner was about to go: its actors are handed over on another socket.
+	errInterrupted = errors.New("the runner is about to stop")
 )
 
 // run serves the socket until it ends; the error says why, nil: drained. When it returns nothing is read or written any
@@ -86,7 +88,15 @@ func (d *dialog) shake(ctx context.Context) (done bool, err error) {
 	case <-timeout.C:
 		return true, d.close(fmt.Errorf("no Welcome within %v", handshakeTimeout))
 	case <-canceled:
-		return true, d.close(nil)
+		select {
+		case <-d.welcomed: // at the same time: there are actors to be stopped
+			return false, nil
+		default:
+		}
+		if _ = d.close(nil); d.sess != nil {
+			return true, errInterrupted
+		}
+		return true, nil
 	}
 }
 
