@@ -93,7 +93,8 @@ func (s *redisSite) readAll() {
 // do; what was acknowledged is there, and all that anybody was told is one sequential history of each actor.
 // [STORE-2] [GATE-1] [COMMIT-2] [COMMIT-4] [RDS-8]
 func TestNothingAcknowledgedIsLostOverRedis(t *testing.T) {
-	for class, fsync := range map[string]string{"fast": "everysec", "disk": "always"} {
+	// Not everysec: while it syncs its log, Redis answers what it has not written (docs/operations.md).
+	for class, fsync := range map[string]string{"fast": "no", "disk": "always"} {
 		t.Run(class, func(t *testing.T) {
 			s := newRedisSite(t, redistest.Standalone(t, redistest.Options{AppendOnly: true, Fsync: fsync}), 32, class)
 			server := s.servers.Nodes[0]
