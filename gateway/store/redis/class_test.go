@@ -29,7 +29,7 @@ func TestSettingsAndTheirClasses(t *testing.T) {
 			},
 		},
 		"`appendonly yes`, `appendfsync everysec`": {
-			options: redistest.Options{AppendOnly: true},
+			options: redistest.Options{AppendOnly: true, Fsync: "everysec"},
 			classes: []store.Durability{store.Fast},
 			advice:  map[store.Durability]string{store.Disk: "appendfsync always", store.Replicated: "add replicas"},
 		},
@@ -48,7 +48,7 @@ func TestSettingsAndTheirClasses(t *testing.T) {
 			advice:  map[store.Durability]string{store.Disk: "no-appendfsync-on-rewrite no"},
 		},
 		"`appendonly yes`, `appendfsync everysec`, a replica": {
-			options: redistest.Options{AppendOnly: true}, replicas: 1,
+			options: redistest.Options{AppendOnly: true, Fsync: "everysec"}, replicas: 1,
 			classes: []store.Durability{store.Fast, store.Replicated},
 		},
 		"`appendonly no`, a replica": {

@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
@@ -80,9 +81,7 @@ func (n *Node) directives() []string {
 	if o.AppendOnly {
 		lines = append(lines, "appendonly yes")
 	}
-	if o.Fsync != "" {
-		lines = append(lines, "appendfsync "+o.Fsync)
-	}
+	lines = append(lines, "appendfsync "+cmp.Or(o.Fsync, "no"))
 	switch {
 	case o.User != "":
 		lines = append(lines, fmt.Sprintf("user %s on >%s ~* &* +@all", o.User, o.Password), "user default off",

@@ -24,7 +24,9 @@ const Program = "redis-server"
 // Options say how the servers run. The zero value: no persistence, no password, no TLS.
 type Options struct {
 	AppendOnly bool
-	Fsync      string // everysec (default), always or no
+	// Fsync is no (default), everysec or always. Whatever is answered survives Kill but with everysec, where the log is written behind
+	// a sync that is under way.
+	Fsync string
 	// Password is required of clients: of User, which is made with all rights, or of the default user.
 	User, Password string
 	TLS            bool
