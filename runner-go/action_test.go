@@ -190,6 +190,29 @@ func TestACallCanceledBeforeItsTurnNeverRuns(t *testing.T) {
 	})
 }
 
+// [CALL-11]: nor does an open run its hooks that was canceled, or is too late, when its turn comes.
+func TestAnOpenThatNobodyWaitsForNeverRuns(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d := &diary{}
+		p := newStage(t, defineWorld(d, script{})).welcome()
+		ref := p.created("world")
+		synctest.Wait()
+		before := d.text()
+		p.call(ref, 1, "wait", 1000)
+		p.open(ref, 2, 2, "ann")
+		p.send(&runnerv1alpha1.ConnectionOpen{Actor: ref, Call: 3, Connection: 3, ConnectionId: "late", DeadlineMs: 500})
+		p.call(ref, 4, "get")
+		p.send(&runnerv1alpha1.CancelCall{Actor: ref, Id: 2, Reason: runnerv1alpha1.CancelReason_CANCEL_REASON_CALLER})
+		p.fails(2, "action.canceled", wire.RanNo)
+		result[string](p, 1)
+		p.fails(3, "action.timed_out", wire.RanNo)
+		result[int](p, 4)
+		if d.text() != before {
+			t.Errorf("diary %s, was %s", d.text(), before)
+		}
+	})
+}
+
 func TestACancelReachesTheRunningActionsContext(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
@@ -308,7 +331,8 @@ func TestUseOutsideATurnPanicsWithAdvice(t *testing.T) {
 	})
 }
 
-func TestWaitUntilKeepsAwakeAndEndsWithTheActor(t *testing.T) {
+// [SLEEP-1]
+func TestWaitUntilDoesNotKeepAwakeAndEndsWithTheActor(t *testing.T) {
 	run(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		p := newStage(t, defineWorld(&diary{}, script{
@@ -324,8 +348,13 @@ func TestWaitUntilKeepsAwakeAndEndsWithTheActor(t *testing.T) {
 		ref := p.created("world")
 		p.call(ref, 1, "do", "later")
 		expect[*wire.CallResult](p)
-		pass(time.Minute)
-		p.silent()
+		begun := time.Now()
+		for range 2 {
+			expect[*runnerv1alpha1.ActorIntent](p)
+		}
+		if rested := time.Since(begun); rested != 2*time.Second {
+			t.Errorf("asked twice to sleep within %v", rested)
+		}
 		p.stop(ref, toFence)
 		p.stopped(ref, fenced)
 		if err := <-ended; err == nil {

@@ -36,7 +36,8 @@ type UserError struct {
 func (e UserError) Error() string { return "user." + e.Code + ": " + e.Message }
 
 // Error is a failure that the SDK or the gateway reports: of a KV operation, an emission, a rejected link. Returned from an
-// action it reaches the caller under its own code, where a runner may send that code [ERR-2].
+// action it reaches the caller under its own code if a runner may send that, else, as store.unavailable does, as
+// internal.error [ERR-6].
 type Error struct {
 	// Code is the registry's name, such as "kv.value_too_large" (spec/errors.md).
 	Code string
@@ -64,6 +65,16 @@ func Reject(message string) error { return sdkError(wire.ConnectionRejected.Newf
 // Forbidden is the error auth.forbidden: the caller may not do this.
 func Forbidden(message string) error { return sdkError(wire.AuthForbidden.Newf("%s", message)) }
 
+// tellable tells an error that callers may see under its own code: one that a runner may send, unlike what the gateway says of
+// the store [ERR-6], and whose text was made to leave [ERR-3].
+func (e *Error) tellable() bool {
+	if e.wire == nil || errors.Is(e.wire, wire.InternalError) {
+		return false
+	}
+	_, may := e.wire.Accept(wire.FromRunner)
+	return may
+}
+
 func sdkError(e *wire.Error) *Error {
 	return &Error{Code: e.Name(), Message: e.Message, Retryable: e.Retryable, wire: e}
 }
@@ -84,7 +95,7 @@ type faults struct {
 
 // wire makes the error for the caller. hidden is true where the text stayed behind and belongs in the log.
 func (f faults) wire(err error, ran wire.Ran) (e *wire.Error, hidden bool) {
-	if known, ok := errors.AsType[*Error](err); ok && known.wire != nil {
+	if known, ok := errors.AsType[*Error](err); ok && known.tellable() {
 		return f.trim(known.wire.With(ran)), false
 	}
 	if user, ok := asUserError(err); ok {

@@ -410,6 +410,28 @@ func TestAFrameBetweenPartsOfItsActorEndsTheSocket(t *testing.T) {
 	})
 }
 
+// [LINK-20]
+func TestAFenceIsAnsweredBehindTheOutputsThatWaitForACommit(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p := newStage(t, defineWorld(&diary{}, nil)).welcome()
+		ref := p.created("world")
+		p.call(ref, 1, "set", 1)
+		p.commit(2, 1)
+		result[int](p, 1)
+		p.call(ref, 2, "set", 2)
+		p.call(ref, 3, "get")
+		p.send(&runnerv1alpha1.Fence{Nonce: 5, Actor: ref})
+		p.silent()
+		p.ack(ref, 2)
+		p.commit(3, 2)
+		result[int](p, 2)
+		result[int](p, 3)
+		if m := expect[*runnerv1alpha1.FenceReached](p); m.Nonce != 5 || m.Actor != ref {
+			t.Errorf("got %v", m)
+		}
+	})
+}
+
 func TestFencesAreAnsweredInOrder(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, nil)).welcome()

@@ -39,7 +39,7 @@ type instance struct {
 	ledger
 	byRef   map[uint64]*connection
 	present int32 // in conns
-	holds   int32 // KeepAwake and WaitUntil
+	holds   int32 // KeepAwake
 
 	// The mailbox. cur is also read by the running turn's own goroutine, without the lock.
 	head, tail *turn
@@ -86,6 +86,7 @@ type rim struct {
 	living  context.Context // of WaitUntil: ends with the instance
 	kill    context.CancelFunc
 	runOpen bool // Run has not returned
+	tasks   int  // WaitUntil
 
 	reads    map[uint64]*read
 	lastRead uint64

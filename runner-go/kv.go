@@ -13,7 +13,8 @@ import (
 
 // KV is the actor's durable key-value store: byte keys of 1 byte to 2 KiB, ordered bytewise, values of up to 1 MiB, by
 // default. Writes join the turn's commit, so they are durable with its state and its answers, or not at all; they take no
-// round trip. Reads see the actor's own writes at once [KV-3]. Writes are for turns; reads may also be made outside.
+// round trip. Reads see the actor's own writes at once [KV-3]. Writes are for turns; reads may also be made outside. They fail with
+// store.unavailable while the store is away, which the caller of an action that lets it through gets as internal.error [ERR-6].
 type KV struct{ in *instance }
 
 // KV is the actor's key-value store.

@@ -134,6 +134,36 @@ func TestAReadsErrorIsTheTurns(t *testing.T) {
 	})
 }
 
+// [ERR-6]: what the gateway says of the store is for the actor's code; its caller learns that the call ran and failed.
+func TestAnErrorThatOnlyAGatewayMaySendStaysWithTheActor(t *testing.T) {
+	run(t, func(t *testing.T) {
+		seen := make(chan error, 1)
+		s := newStage(t, defineWorld(&diary{}, script{"kv": func(w *World, ctx context.Context) (any, error) {
+			_, _, err := w.KV().GetText(ctx, "a")
+			seen <- err
+			return nil, fmt.Errorf("look up: %w", err)
+		}}))
+		p := s.welcome()
+		ref := p.created("world")
+		refusals := []*wire.Error{wire.StoreUnavailable.New(), wire.RunnerOverloaded.New(), wire.InternalError.New(), {Group: "no", Code: "such_code"}}
+		for i, refusal := range refusals {
+			refusal.Message = "hunter2"
+			id := uint64(i + 1)
+			p.call(ref, id, "do", "kv")
+			p.send(&runnerv1alpha1.KvResult{Actor: ref, Id: expect[*runnerv1alpha1.KvRead](p).Id, Error: refusal.Proto()})
+			if e := failed(p, id, "internal.error", wire.RanYes); strings.Contains(e.Message, "hunter2") || e.Retryable {
+				t.Errorf("%s left as %v", refusal.Name(), e)
+			}
+			if err := <-seen; i < 2 && !errors.Is(err, &runner.Error{Code: refusal.Name()}) {
+				t.Errorf("the actor sees %v", err)
+			}
+		}
+		if log := s.logs.text(); !strings.Contains(log, "store.unavailable: hunter2") {
+			t.Errorf("log %s", log)
+		}
+	})
+}
+
 func TestNoMoreReadsAreOpenThanTheGatewayTakes(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p, ref := kvActor(t, func(w *World, ctx context.Context) (any, error) {

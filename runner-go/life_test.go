@@ -271,6 +271,34 @@ func TestKeepAwakeHoldsOffSleepAndTheStopWaitsForIt(t *testing.T) {
 	})
 }
 
+// [SLEEP-1]: a stop waits for it all the same, and what it does by then is kept.
+func TestAStopWaitsForWhatIsGivenToWaitUntil(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p := newStage(t, defineWorld(&diary{}, script{
+			"later": func(w *World, _ context.Context) (any, error) {
+				w.WaitUntil(func(ctx context.Context) error {
+					pass(5 * time.Second)
+					return w.Do(ctx, func(context.Context) error { w.State().N = 7; return nil })
+				})
+				w.Sleep()
+				return nil, nil
+			},
+		})).welcome()
+		ref := p.created("world")
+		p.call(ref, 1, "do", "later")
+		expect[*wire.CallResult](p)
+		expect[*runnerv1alpha1.ActorIntent](p)
+		p.stop(ref, toSleep)
+		pass(4 * time.Second)
+		p.silent()
+		if n := decoded[WorldState](t, p.commit(2, 0).State).N; n != 7 {
+			t.Errorf("state %d", n)
+		}
+		p.ack(ref, 2)
+		p.stopped(ref, slept)
+	})
+}
+
 func TestAReleaseBeginsTheWaitForSleepAnew(t *testing.T) {
 	run(t, func(t *testing.T) {
 		var release func()

@@ -50,24 +50,25 @@ func (a *Actor[S, C]) KeepAwake() (release func()) {
 	})
 }
 
-// WaitUntil runs fn in a goroutine of its own and keeps the actor awake until it returns. A stop waits for it within its
-// grace. fn reaches the actor through Do; its context ends with the actor. Its error is logged. If the actor has stopped, fn
-// does not run.
+// WaitUntil runs fn in a goroutine of its own, for which a stop waits within its grace. It does not keep the actor awake:
+// KeepAwake does [SLEEP-1]. fn reaches the actor through Do; its context ends with the actor. Its error is logged. If the actor
+// has stopped, fn does not run.
 func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
 	in := a.in
-	release := a.KeepAwake()
 	in.mu.Lock()
-	over, ctx := in.over, in.side().living
+	over, r := in.over, in.side()
 	if !over {
+		r.tasks++
 		in.sess().workers.Add(1) // under the lock: nobody waits for workers before their actors have ended
 	}
 	in.mu.Unlock()
 	if over {
 		return
 	}
+	ctx := r.living
 	go func() {
 		defer in.sess().workers.Done()
-		defer release()
+		defer in.taskEnds()
 		if err := guard(func() error { return fn(ctx) }); err != nil && ctx.Err() == nil {
 			log := in.log().With("error", err)
 			if p, panicked := asPanic(err); panicked {
@@ -76,6 +77,14 @@ func (a *Actor[S, C]) WaitUntil(fn func(ctx context.Context) error) {
 			log.Error("outside work failed")
 		}
 	}()
+}
+
+// taskEnds is not called with the lock held.
+func (in *instance) taskEnds() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.rim.tasks--
+	in.stopIfFree()
 }
 
 // rest is called with the lock held when a turn or a hold has ended: if nothing else is to do, the wait for sleep begins.
@@ -191,7 +200,7 @@ func (in *instance) graceEnds(rest time.Duration) {
 
 // stopIfFree queues the last turn when nothing runs beside the turns any more. With the lock held.
 func (in *instance) stopIfFree() {
-	if in.stop != nil && !in.over && in.holds == 0 && !in.rim.runOpen {
+	if in.stop != nil && !in.over && in.holds == 0 && in.rim.tasks == 0 && !in.rim.runOpen {
 		in.queueStop()
 	}
 }

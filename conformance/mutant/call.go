@@ -52,6 +52,7 @@ func callErrors() []Mutant {
 		{"error-not-registered", "sends an error that is not in the registry", []string{"ERR-1", "ERR-2"}, wrongError(func(e *commonv1alpha1.Error) { e.Group, e.Code = "runner", "oops" }, anyError)},
 		{"error-of-the-gateway", "sends an error that only a gateway may send", []string{"ERR-2"}, wrongError(func(e *commonv1alpha1.Error) { e.Group, e.Code = "actor", "not_found" }, anyError)},
 		{"error-without-ran", "does not say of a failed call whether it ran", []string{"ERR-4"}, wrongError(func(e *commonv1alpha1.Error) { e.Ran = commonv1alpha1.Ran_RAN_UNSPECIFIED }, anyError)},
+		{"ran-claimed", "says of a call that never began that it ran", []string{"ERR-4", "CALL-11"}, wrongError(func(e *commonv1alpha1.Error) { e.Ran = commonv1alpha1.Ran_RAN_YES }, ranNo)},
 		{"ran-denied", "says of a failed call that it did not run", []string{"ERR-4"}, wrongError(func(e *commonv1alpha1.Error) { e.Ran = commonv1alpha1.Ran_RAN_NO }, ranYes)},
 		{"not-run-claimed", "says of a call that failed that another runner may run it", []string{"CALL-9", "CALL-7"}, alter((*tap.Frame).GetCallResult, func(m *runnerv1alpha1.CallResult) { m.NotRun = true },
 			func(m *runnerv1alpha1.CallResult) bool { return m.Error != nil })},
@@ -68,6 +69,8 @@ func group(name string) which[commonv1alpha1.Error] {
 }
 
 func anyError(*commonv1alpha1.Error) bool { return true }
+
+func ranNo(e *commonv1alpha1.Error) bool { return e.Ran == commonv1alpha1.Ran_RAN_NO }
 
 // ranYes: what is not said follows from the code, and most codes of a runner mean that it ran.
 func ranYes(e *commonv1alpha1.Error) bool { return e.Ran != commonv1alpha1.Ran_RAN_NO }

@@ -3,6 +3,7 @@ package mutant
 import (
 	"slices"
 
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/tap"
@@ -48,6 +49,7 @@ func reads() []Mutant {
 		})},
 		{"read-error-unread", "takes a read that failed for one that found nothing", []string{"KV-3"}, mishear(answer, func(m *runnerv1alpha1.KvResult) { m.Error = nil })},
 		{"reads-crossed", "gives each of two reads of an actor the other's answer", []string{"KV-3"}, readsCrossed},
+		{"read-error-passed-on", "passes a code of the gateway's on to the caller of an action whose read failed", []string{"ERR-6", "ERR-2"}, readErrorPassedOn},
 	}
 }
 
@@ -95,6 +97,27 @@ func readsCrossed() tap.Tap {
 			}
 			open[m.Actor] = slices.DeleteFunc(open[m.Actor], func(id uint64) bool { return id == m.Id })
 			return tap.Out{Runner: []*tap.Frame{f}}
+		},
+	}
+}
+
+// readErrorPassedOn answers the next call of an actor that fails for no reason of the user's with the error of its last read.
+func readErrorPassedOn() tap.Tap {
+	failed := map[uint64]*commonv1alpha1.Error{}
+	return tap.Tap{
+		ToRunner: func(f *tap.Frame) tap.Out {
+			if m := f.GetKvResult(); m.GetError() != nil {
+				failed[m.Actor] = m.Error
+			}
+			return tap.Out{Runner: []*tap.Frame{f}}
+		},
+		FromRunner: func(f *tap.Frame) tap.Out {
+			if m := f.GetCallResult(); m.GetError().GetGroup() == "internal" && failed[m.Actor] != nil {
+				f = tap.Clone(f)
+				f.GetCallResult().Error = failed[m.Actor]
+				delete(failed, m.Actor)
+			}
+			return tap.Out{Gateway: []*tap.Frame{f}}
 		},
 	}
 }

@@ -39,6 +39,7 @@ func session() []line {
 		`<kv_result {actor: 1 id: 2 entries {key: "a" value: "v"} entries {key: "b"} entries {key: "c" value: ""} more: true}`,
 		`>kv_read {actor: 1 id: 3 range {from: "b" until: "c"}}`,
 		`<kv_result {actor: 1 id: 1 error {group: "store" code: "unavailable"}}`, `<kv_result {actor: 1 id: 3}`,
+		`>call_result {actor: 1 id: 14 error {group: "internal" code: "error" ran: RAN_YES}}`, `>call_result {actor: 1 id: 15 error {group: "action" code: "canceled" ran: RAN_NO}}`,
 		// Connections.
 		`<connection_open {actor: 1 call: 20 connection: 4 params: "\240"}`,
 		`>call_result {actor: 1 id: 20 error {group: "user" code: "private" ran: RAN_YES}}`,

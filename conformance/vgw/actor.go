@@ -30,16 +30,18 @@ type Actor struct {
 	offset  uint64
 }
 
-// group is a commit with the outputs that belong to it [GATE-2].
+// group is a commit with the outputs that belong to it, and what is no output and waits for its end [GATE-2].
 type group struct {
 	commit *runnerv1alpha1.Commit
 	left   uint32
+	behind []answer
 }
 
-// answer is what the gateway owes: to a commit or to a read.
+// answer is what the gateway owes: to a commit, a read or a fence [LINK-20].
 type answer struct {
 	commit *runnerv1alpha1.Commit
 	read   *runnerv1alpha1.KvRead
+	fence  *runnerv1alpha1.Fence
 }
 
 // Start puts an actor into the store, or takes one that is there, and gives it a ref in this session. What it returns for
@@ -123,7 +125,7 @@ func (a *Actor) Release(keep, drop bool, err *commonv1alpha1.Error, what ...stri
 			break
 		}
 		a.pending = a.pending[1:]
-		if !drop {
+		if !drop || next.fence != nil {
 			a.answer(next, err)
 		}
 	}
@@ -136,18 +138,22 @@ func (a *Actor) Release(keep, drop bool, err *commonv1alpha1.Error, what ...stri
 	return nil
 }
 
+// name is under which an answer is held; a fence only waits for what is in front of it.
 func (w answer) name() string {
-	if w.commit != nil {
+	switch {
+	case w.commit != nil:
 		return Commits
+	case w.read != nil:
+		return Reads
 	}
-	return Reads
+	return ""
 }
 
 // handle takes a frame of the actor.
 func (a *Actor) handle(f *Frame) {
 	switch m := f.Kind.(type) {
 	case *runnerv1alpha1.Frame_Commit:
-		a.group = &group{m.Commit, m.Commit.Outputs}
+		a.group = &group{commit: m.Commit, left: m.Commit.Outputs}
 		a.complete()
 	case *runnerv1alpha1.Frame_CallResult, *runnerv1alpha1.Frame_ConnectionClose, *runnerv1alpha1.Frame_ConnectionState:
 		a.output()
@@ -155,12 +161,23 @@ func (a *Actor) handle(f *Frame) {
 		a.emitted(uint64(64 + len(m.Emit.Event) + len(m.Emit.Args)))
 		a.output()
 	case *runnerv1alpha1.Frame_KvRead:
-		a.pending = append(a.pending, answer{read: m.KvRead})
-		a.pump()
+		a.owe(answer{read: m.KvRead})
+	case *runnerv1alpha1.Frame_Fence:
+		a.owe(answer{fence: m.Fence})
 	case *runnerv1alpha1.Frame_ActorStopped:
 		delete(a.session.Load().actors, a.ref)
 		a.session.Load().drained()
 	}
+}
+
+// owe answers behind what came before, and behind the group that is not whole yet.
+func (a *Actor) owe(w answer) {
+	if a.group != nil {
+		a.group.behind = append(a.group.behind, w)
+		return
+	}
+	a.pending = append(a.pending, w)
+	a.pump()
 }
 
 func (a *Actor) output() {
@@ -176,7 +193,7 @@ func (a *Actor) complete() {
 	if a.group == nil || a.group.left > 0 {
 		return
 	}
-	a.pending = append(a.pending, answer{commit: a.group.commit})
+	a.pending = append(append(a.pending, answer{commit: a.group.commit}), a.group.behind...)
 	a.group = nil
 	a.pump()
 }
@@ -194,6 +211,10 @@ func (a *Actor) pump() {
 }
 
 func (a *Actor) answer(w answer, err *commonv1alpha1.Error) {
+	if w.fence != nil {
+		a.session.Load().reached(w.fence)
+		return
+	}
 	if w.read != nil {
 		result := a.session.Load().g.Store.read(a.ID, w.read)
 		if err != nil {

@@ -13,8 +13,11 @@ func (s *Session) handle(socket *Socket, e *Entry) {
 	case *runnerv1alpha1.Frame_Ping:
 		s.unless(Pongs, func() { s.pong(m.Ping.Nonce) })
 	case *runnerv1alpha1.Frame_Fence:
-		reached := &runnerv1alpha1.FenceReached{Nonce: m.Fence.Nonce, Actor: m.Fence.Actor}
-		s.sendLocked(&Frame{Kind: &runnerv1alpha1.Frame_FenceReached{FenceReached: reached}})
+		if a := s.actors[e.Actor()]; a != nil {
+			a.handle(e.Frame)
+		} else if m.Fence.Actor == 0 {
+			s.reached(m.Fence)
+		}
 	case *runnerv1alpha1.Frame_Goodbye:
 		socket.mu.Lock()
 		socket.goodbye = m.Goodbye
@@ -47,6 +50,10 @@ func (s *Session) unsupported(e *Entry) {
 	}
 	m := &commonv1alpha1.Unsupported{Kind: uint32(e.Kind)}
 	s.sendLocked(&Frame{Kind: &runnerv1alpha1.Frame_Unsupported{Unsupported: m}})
+}
+
+func (s *Session) reached(m *runnerv1alpha1.Fence) {
+	s.sendLocked(&Frame{Kind: &runnerv1alpha1.Frame_FenceReached{FenceReached: &runnerv1alpha1.FenceReached{Nonce: m.Nonce, Actor: m.Actor}}})
 }
 
 func (s *Session) pong(nonce uint64) {

@@ -65,6 +65,7 @@ type Gateway struct {
 	refs     uint64
 	refuse   int // HTTP status for the next handshake
 	refused  chan struct{}
+	refusal  string // of the last handshake that was none
 	quit     chan struct{}
 	frames   int
 	bytes    int
@@ -99,7 +100,7 @@ func Listen(cfg Config) (*Gateway, error) {
 		sockets: map[*Socket]bool{}, sessions: map[string]*Session{}, refs: 1000, refused: make(chan struct{}, maxWaiting),
 		quit: make(chan struct{}),
 	}
-	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second}
+	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second, ConnState: g.connected}
 	g.readers.Go(func() { _ = g.server.Serve(listen) })
 	return g, nil
 }
@@ -137,6 +138,26 @@ func (g *Gateway) Refuse(status int) {
 
 // Refused gives a value for each handshake that was refused.
 func (g *Gateway) Refused() <-chan struct{} { return g.refused }
+
+// Refusal says, for people, why the last handshake or connection came to nothing; empty: all made a socket, or nobody dialed.
+func (g *Gateway) Refusal() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refusal
+}
+
+func (g *Gateway) refusing(why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refusal = why
+}
+
+// connected notes a connection that has not said anything yet, or what is no HTTP.
+func (g *Gateway) connected(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		g.refusing("it connected, and made no WebSocket handshake")
+	}
+}
 
 // Reset begins a new budget for what is taken from the runner.
 func (g *Gateway) Reset() {
@@ -181,11 +202,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path != Path {
+		g.refusing(fmt.Sprintf("it dialed the path %.100q, runners are taken at %s", r.URL.Path, Path))
 		http.Error(w, "runners are taken at "+Path, http.StatusNotFound)
 		return
 	}
 	conn, err := websocket.Accept(w, r, Subprotocol)
 	if err != nil {
+		g.refusing(fmt.Sprintf("its handshake was refused: %.300s", err))
 		return
 	}
 	g.begin(conn, r.Header.Get("Authorization"))
@@ -208,7 +231,7 @@ func (g *Gateway) begin(conn *websocket.Conn, authorization string) {
 		_ = conn.Close()
 		return
 	}
-	g.sockets[s] = true
+	g.sockets[s], g.refusal = true, ""
 	s.trace(&trace.Event{Happening: trace.Opened})
 	g.readers.Go(s.read)
 	g.readers.Go(s.write)

@@ -41,6 +41,7 @@ type Socket struct {
 	closing bool
 	left    bool // frames of it are ignored from now on
 	why     string
+	faulty  bool                    // the runner broke the framing, or the bounds of the suite
 	goodbye *commonv1alpha1.Goodbye // the runner's
 }
 
@@ -64,6 +65,13 @@ func (s *Socket) Why() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.why
+}
+
+// Faulty says whether the suite ended it, for what the runner sent.
+func (s *Socket) Faulty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faulty
 }
 
 // Goodbye is what the runner said last; nil: nothing.
@@ -171,7 +179,11 @@ func (s *Socket) write() {
 
 func (s *Socket) read() {
 	err := s.readAll()
-	if errors.Is(err, frame.ErrFault) || errors.Is(err, frame.ErrParts) || errors.Is(err, errMalformed) {
+	framing := errors.Is(err, frame.ErrFault) || errors.Is(err, frame.ErrParts) || errors.Is(err, errMalformed)
+	s.mu.Lock()
+	s.faulty = framing || errors.Is(err, ErrFlood)
+	s.mu.Unlock()
+	if framing {
 		s.bye("runner.invalid_frame", err.Error())
 		s.Finish("the suite closed: " + err.Error())
 	} else {
@@ -215,7 +227,7 @@ func (s *Socket) readAll() error {
 		}
 		if err != nil {
 			s.trace(&trace.Event{Direction: trace.FromRunner, Garbage: clip(message), Note: err.Error()})
-			return err
+			return fmt.Errorf("%w, in a message that begins with % x", err, message[:min(len(message), 8)])
 		}
 	}
 }

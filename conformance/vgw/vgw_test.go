@@ -241,6 +241,40 @@ func (w *world) find(fits func(*vgw.Entry) bool) *vgw.Entry {
 	return e
 }
 
+// [LINK-20] [GATE-2]
+func TestAnActorsFenceWaitsForTheCommitsBeforeIt(t *testing.T) {
+	w := newWorld(t)
+	w.shake()
+	a, _ := w.start(vgw.Commits)
+	fence := func(nonce, actor uint64) *vgw.Frame {
+		return &vgw.Frame{Kind: &runnerv1alpha1.Frame_Fence{Fence: &runnerv1alpha1.Fence{Nonce: nonce, Actor: actor}}}
+	}
+	link := func() {
+		t.Helper()
+		w.send(fence(9, 0))
+		if m := w.next().GetFenceReached(); m.GetNonce() != 9 {
+			t.Fatalf("the fence of the actor was answered: %v", m)
+		}
+	}
+	w.send(commit(a.Ref(), 1, 1, &runnerv1alpha1.Changes{}), fence(1, a.Ref()), fence(2, a.Ref()+1000))
+	link() // the group is not whole
+	w.send(&vgw.Frame{Kind: &runnerv1alpha1.Frame_CallResult{CallResult: &runnerv1alpha1.CallResult{Actor: a.Ref(), Id: 1}}})
+	link() // the commit is held
+	if err := a.Release(false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.next().GetCommitResult(); r.GetVersion() != 1 {
+		t.Errorf("released %v", r)
+	}
+	if m := w.next().GetFenceReached(); m.GetNonce() != 1 || m.Actor != a.Ref() {
+		t.Errorf("behind the commit came %v", m)
+	}
+	w.send(fence(3, a.Ref()))
+	if m := w.next().GetFenceReached(); m.GetNonce() != 3 {
+		t.Errorf("with nothing in front came %v", m)
+	}
+}
+
 func TestRangesAreRead(t *testing.T) {
 	w := newWorld(t)
 	w.shake()

@@ -155,6 +155,38 @@ it("asks for no more at once than it may", async () => {
   expect(await Promise.all(reads)).toEqual(["1", "1", "1", "1"]);
 });
 
+it("fails with what the gateway said; what only a gateway may say stays with the actor [ERR-6]", async () => {
+  const seen: unknown[] = [];
+  const def = actor({
+    state: {},
+    actions: {
+      read: async (c) => {
+        try {
+          return await c.kv.get("a");
+        } catch (error) {
+          seen.push(error);
+          throw error;
+        }
+      },
+    },
+  });
+  const stage = await begin(def);
+  const refused = async (group: string, code: string) => {
+    const id = stage.call("read");
+    const read = stage.port.sent.findLast((m) => m.kind === "kvRead")!;
+    const error = { group, code, message: "hunter2", metadata: undefined, retryable: true, ran: "no", retryAfterMs: 0 } as const;
+    stage.say({ kind: "kvResult", actor: 7, id: read.id, entries: [], more: false, error });
+    await tick();
+    return stage.port.sent.find((m) => m.kind === "callResult" && m.id === id);
+  };
+  for (const [group, code] of [["store", "unavailable"], ["runner", "overloaded"], ["internal", "error"], ["no", "such_code"]] as const) {
+    const message = expect.not.stringContaining("hunter2") as string;
+    expect(await refused(group, code)).toMatchObject({ error: { group: "internal", code: "error", message, retryable: false, ran: "yes" } });
+    expect(seen.at(-1)).toMatchObject({ group, code });
+  }
+  expect(await refused("kv", "quota_exceeded")).toMatchObject({ error: { group: "kv", code: "quota_exceeded", message: "hunter2", ran: "yes" } });
+});
+
 it("fails when the actor has stopped", async () => {
   const stage = await stageOf();
   stage.port.onSend = undefined;

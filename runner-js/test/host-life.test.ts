@@ -185,6 +185,17 @@ describe("sleep", () => {
     expect(stage.news()).toEqual(["intent sleep"]);
   });
 
+  it("does not wait for what is given to waitUntil, nor begins to count anew when that ends [SLEEP-1]", async () => {
+    const stage = await begin(def);
+    stage.call("task", [900]);
+    stage.call("task", [1e9]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(stage.news()).toEqual(["result 1", "result 2", "intent sleep"]);
+    stage.call("now");
+    await tick();
+    expect(stage.news()).toEqual(["result 3", "intent sleep"]);
+  });
+
   it("is never asked for with noSleep, or while run runs", async () => {
     for (const more of [{ options: { noSleep: true } }, { options: { sleepTimeout: 1000 }, run: () => new Promise<void>(() => undefined) }]) {
       const stage = await begin(actor({ state: {}, actions: {}, ...more }));

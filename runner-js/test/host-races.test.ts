@@ -176,6 +176,45 @@ describe("answers", () => {
     await tick();
     expect(stage.news().map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual(["commit 3", "emit n", "result 2", "result 3"]);
   });
+
+  it("to calls and opens for which nobody waits any more when they may begin say that they did not run [CALL-11]", async () => {
+    vi.useFakeTimers();
+    const ran: string[] = [];
+    const stage = new Stage(actor({
+      state: {},
+      onWake: () => gate("wake"),
+      onBeforeConnect: () => void ran.push("open"),
+      actions: { note: () => void ran.push("call") },
+    }));
+    stage.start();
+    await tick();
+    stage.news();
+    const canceled = [stage.call("note"), stage.open(1)];
+    const late = [stage.call("note", [], { deadlineMs: 500 }), stage.open(2, undefined, { deadlineMs: 500 })];
+    for (const id of canceled) stage.say({ kind: "cancelCall", actor: 7, id, reason: "caller" });
+    await vi.advanceTimersByTimeAsync(501);
+    gates.get("wake")?.();
+    await tick();
+    vi.useRealTimers();
+    const answer = (id: number) => stage.port.sent.filter((m) => m.kind === "callResult" && m.id === id);
+    for (const id of canceled) expect(answer(id)).toMatchObject([{ error: { group: "action", code: "canceled", ran: "no" } }]);
+    for (const id of late) expect(answer(id)).toMatchObject([{ error: { group: "action", code: "timed_out", ran: "no" } }]);
+    expect(ran).toEqual([]);
+  });
+
+  it("to a fence come behind the outputs that wait for a commit [LINK-20]", async () => {
+    const stage = await begin(actor({ state: { n: 0 }, actions: { add: (c) => ++c.state.n } }));
+    stage.acknowledge = false;
+    stage.call("add");
+    await tick();
+    stage.call("add");
+    await tick();
+    stage.say({ kind: "fence", nonce: 5n, actor: 7 });
+    await tick();
+    expect(stage.news()).toEqual(['commit 2 +1 state {"n":1}', "result 1 1"]);
+    stage.ack();
+    expect(stage.news()).toEqual(['commit 3 +1 state {"n":2}', "result 2 2", "fence"]);
+  });
 });
 
 describe("a stop", () => {

@@ -42,5 +42,10 @@ func hooks() []Mutant {
 			`release := a.KeepAwake()`,
 			`release()`,
 		)}},
+		{"wait-until-keeps-awake", "does not ask to sleep while a stop would wait for something", []string{"SLEEP-1"}, []patch{{
+			sdk + "sleep.go",
+			`return !in.working && in.head == nil && in.holds == 0 &&`,
+			`return !(wrong("wait-until-keeps-awake") && in.rim != nil && in.rim.tasks > 0) && !in.working && in.head == nil && in.holds == 0 &&`,
+		}}},
 	}
 }

@@ -32,6 +32,16 @@ func turns() []Mutant {
 			"func (in *instance) enqueue(t *turn) {\n\tif in.tail == nil {",
 			"func (in *instance) enqueue(t *turn) {\n\tif wrong(\"calls-newest-first\") && t.kind == turnCall && in.head != nil {\n\t\tt.next, in.head = in.head, t\n\t\treturn\n\t}\n\tif in.tail == nil {",
 		}}},
+		{"begins-late-calls", "runs a call whose deadline has passed while it waited", []string{"CALL-11"}, []patch{{
+			sdk + "mailbox.go",
+			`case !t.deadline.IsZero() && !at.Before(t.deadline):`,
+			`case !wrong("begins-late-calls") && !t.deadline.IsZero() && !at.Before(t.deadline):`,
+		}}},
+		{"fence-before-waiting", "answers the fence of an actor before the outputs that wait for a commit", []string{"LINK-20"}, []patch{{
+			sdk + "mailbox.go",
+			`in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))`,
+			`say := in.say; if wrong("fence-before-waiting") { say = in.push }; say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))`,
+		}}},
 		{"unknown-action-as-internal", "does not tell an unknown action from one that failed", []string{"CALL-9"}, []patch{first(
 			"unknown-action-as-internal", sdk+"mailbox.go",
 			`in.answerUnrun(t, wire.ActorActionNotFound`,

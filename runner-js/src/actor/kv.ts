@@ -28,7 +28,8 @@ export interface KvListOptions<V extends keyof KvForms = "text", K extends "text
 
 /**
  * The actor's KV store: keys in byte order, one key space for all operations [KV-1]. Reads see what the actor has written
- * before [KV-3]; writes are part of the turn's commit, and a batch is written whole or not at all [KV-2].
+ * before [KV-3]; writes are part of the turn's commit, and a batch is written whole or not at all [KV-2]. A read fails with
+ * `store.unavailable` while the store is away; the caller of an action that lets it through gets `internal.error` [ERR-6].
  */
 export interface Kv {
   /** The value; null: there is none. */

@@ -22,7 +22,7 @@ export interface BaseContext {
   client<R extends AnyRegistry>(): Client<R>;
   /** Keeps the actor from sleeping until the promise has settled, and returns it. */
   keepAwake<T>(promise: Promise<T>): Promise<T>;
-  /** Lets the stop of the actor wait for the promise, within its grace; a rejection is logged. */
+  /** Lets a stop of the actor wait for the promise, within its grace, but does not keep it awake; a rejection is logged. */
   waitUntil(promise: Promise<unknown>): void;
 }
 

@@ -36,14 +36,14 @@ export class Rest {
     return held;
   }
 
-  /** waitUntil has a stop wait for the promise. */
+  /** waitUntil has a stop wait for the promise; it is no reason to stay awake. */
   waitUntil(promise: Promise<unknown>): void {
     const actor = this.#actor;
     const task = Promise.resolve(promise);
     this.#tasks++;
     const done = () => {
       this.#tasks--;
-      this.#released();
+      if (!actor.over) actor.stop?.whenFree();
     };
     task.then(done, (error: unknown) => {
       actor.report("error", "work given to waitUntil failed", { error });
