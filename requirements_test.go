@@ -1,29 +1,16 @@
 package stagedoor
 
 import (
-	"cmp"
-	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
 
-const (
-	protocolFile  = "spec/protocol.md"
-	uncoveredFile = "spec/uncovered.txt"
-)
-
-var writeUncovered = flag.Bool("uncovered", false, "write "+uncoveredFile+" anew instead of comparing it")
-
-const uncoveredHeader = `# Requirements of protocol.md that no test names. A listed one that a test names fails the build, as does one that is
-# missing here: the list only shrinks. After adding tests: go test . -run Requirements -args -uncovered
-`
+const protocolFile = "spec/protocol.md"
 
 var (
 	definition = regexp.MustCompile(`\*\*\[([A-Z]+-[0-9]+)\]\*\*`)
@@ -85,13 +72,6 @@ func named(t *testing.T, areas map[string]bool) map[string][]string {
 	return found
 }
 
-// covers tells the files that prove something: tests, what is made for tests, and conformance cases.
-func covers(file string) bool {
-	dir := path.Dir(file)
-	return dir != "." && strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, ".test.ts") || under(dir, "conformance") ||
-		slices.ContainsFunc(supports, func(s string) bool { return under(dir, s) })
-}
-
 func readSpec(t *testing.T) map[string]int {
 	t.Helper()
 	text, err := os.ReadFile(protocolFile)
@@ -120,65 +100,6 @@ func TestNamedRequirementsExist(t *testing.T) {
 			t.Errorf("[%s] is not defined in %s; named in %s", id, protocolFile, strings.Join(slices.Compact(files), ", "))
 		}
 	}
-}
-
-func TestRequirementsAreCovered(t *testing.T) {
-	defined := readSpec(t)
-	mentions := named(t, areasOf(defined))
-	uncovered := slices.DeleteFunc(slices.Collect(maps.Keys(defined)), func(id string) bool {
-		return slices.ContainsFunc(mentions[id], covers)
-	})
-	slices.SortFunc(uncovered, byAreaAndNumber)
-	if *writeUncovered {
-		text := uncoveredHeader + strings.Join(append(uncovered, ""), "\n")
-		if err := os.WriteFile(uncoveredFile, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	compareUncovered(t, uncovered, defined)
-}
-
-func compareUncovered(t *testing.T, uncovered []string, defined map[string]int) {
-	t.Helper()
-	listed := readUncovered(t)
-	for _, id := range uncovered {
-		if !slices.Contains(listed, id) {
-			t.Errorf("no test names [%s]; name it where it is proven, or list it in %s", id, uncoveredFile)
-		}
-	}
-	for _, id := range listed {
-		switch {
-		case defined[id] == 0:
-			t.Errorf("%s lists [%s], which is not defined", uncoveredFile, id)
-		case !slices.Contains(uncovered, id):
-			t.Errorf("[%s] is covered; remove it from %s", id, uncoveredFile)
-		}
-	}
-	t.Logf("%d of %d requirements are named by tests", len(defined)-len(uncovered), len(defined))
-}
-
-func readUncovered(t *testing.T) []string {
-	t.Helper()
-	text, err := os.ReadFile(uncoveredFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			ids = append(ids, line)
-		}
-	}
-	return ids
-}
-
-func byAreaAndNumber(a, b string) int {
-	areaA, numberA, _ := strings.Cut(a, "-")
-	areaB, numberB, _ := strings.Cut(b, "-")
-	x, _ := strconv.Atoi(numberA)
-	y, _ := strconv.Atoi(numberB)
-	return cmp.Or(cmp.Compare(areaA, areaB), cmp.Compare(x, y))
 }
 
 func TestOrphanIdsAreSeen(t *testing.T) {

@@ -70,8 +70,8 @@ func OnDestroy[A any](t *Type[A], fn func(*A, context.Context) error) {
 }
 
 // Run registers a function that runs beside the actor's turns, in a goroutine of its own, from each start to the stop that
-// cancels its context. It reaches the actor only through Actor.Do [TURN-5]. It does not keep the actor awake (KeepAwake
-// does), and when it returns, or fails, which is logged, the actor lives on.
+// cancels its context. It reaches the actor only through Actor.Do [TURN-5]. Until it returns, or fails, which is logged, the
+// actor does not sleep by itself [SLEEP-1]; Sleep asks for it all the same.
 func Run[A any](t *Type[A], fn func(*A, context.Context) error) {
 	setHook("Run", t.def, &t.def.run, fn)
 }

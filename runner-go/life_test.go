@@ -271,6 +271,39 @@ func TestKeepAwakeHoldsOffSleepAndTheStopWaitsForIt(t *testing.T) {
 	})
 }
 
+// [SLEEP-1]
+func TestRunHoldsOffSleepUntilItIsOverAndTheActorsOwnWishDoesNotWait(t *testing.T) {
+	run(t, func(t *testing.T) {
+		over := make(chan struct{})
+		def := defineWorld(&diary{}, script{
+			"sleep": func(w *World, _ context.Context) (any, error) { w.Sleep(); return nil, nil },
+		}, runner.WithSleepAfter(2*time.Second))
+		runner.Run(def, func(_ *World, ctx context.Context) error {
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+		p := newStage(t, def).welcome()
+		resting, wishing := p.created("world"), p.created("world")
+		pass(10 * time.Second)
+		p.silent()
+		p.call(wishing, 1, "do", "sleep")
+		expect[*wire.CallResult](p)
+		if m := expect[*runnerv1alpha1.ActorIntent](p); m.Actor != wishing {
+			t.Errorf("actor %d asks to sleep, want %d", m.Actor, wishing)
+		}
+		p.stop(wishing, toSleep)
+		p.stopped(wishing, slept)
+		close(over)
+		begun := time.Now()
+		if m := expect[*runnerv1alpha1.ActorIntent](p); m.Actor != resting || time.Since(begun) < 2*time.Second {
+			t.Errorf("actor %d asks to sleep after %v", m.Actor, time.Since(begun))
+		}
+	})
+}
+
 // [SLEEP-1]: a stop waits for it all the same, and what it does by then is kept.
 func TestAStopWaitsForWhatIsGivenToWaitUntil(t *testing.T) {
 	run(t, func(t *testing.T) {

@@ -106,6 +106,9 @@ func (in *instance) idle() bool {
 	return !in.working && in.head == nil && in.holds == 0 && !in.inflight && len(in.waiting) == 0 && !in.adrift
 }
 
+// runs tells whether Run goes on, during which the actor does not sleep by itself. With the lock held.
+func (in *instance) runs() bool { return in.rim != nil && in.rim.runOpen }
+
 // askSleep repeats the wish of Sleep whenever nothing is to do any more. With the lock held.
 func (in *instance) askSleep() {
 	if in.wantsSleep && in.ready && in.stop == nil && in.idle() && !in.over {
@@ -122,7 +125,7 @@ func (in *instance) tire() {
 		return
 	}
 	wait := in.sleepAfter()
-	if in.idle() {
+	if in.idle() && !in.runs() {
 		if rested := time.Duration(steady() - in.restedAt); rested < wait {
 			wait -= rested
 		} else {

@@ -213,6 +213,7 @@ func (in *instance) runBeside(ctx context.Context) {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		in.rim.runOpen = false
+		in.rest()
 		in.stopIfFree()
 	}()
 	err := guard(func() error { return in.def.run(in.self, ctx) })

@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/conformance/engine"
 	"github.com/stagedoor-dev/stagedoor/conformance/fuzz"
 	"github.com/stagedoor-dev/stagedoor/conformance/model"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
 )
 
@@ -25,10 +28,12 @@ type campaignFlags struct {
 	seed   uint64
 	limit  int
 	span   time.Duration
+	found  string
 	// Of the model.
 	steps       int
 	cuts, kills bool
-	found       string
+	// Of the fuzzer.
+	shots string
 }
 
 func (f *campaignFlags) common(cmd *cobra.Command, limit int, what string) {
@@ -37,6 +42,27 @@ func (f *campaignFlags) common(cmd *cobra.Command, limit int, what string) {
 	flags.Uint64Var(&f.seed, "seed", 1, "the same seed does the same")
 	flags.IntVar(&f.limit, what, limit, "how many at most")
 	flags.DurationVar(&f.span, "for", 30*time.Second, "time after which no other one is begun; 0: none")
+	flags.StringVar(&f.found, "found", "", "folder to write to what was found, made as small as can be")
+}
+
+var errNoRunner = errors.New("--runner is missing: the shell command that starts the runner")
+
+// keep writes what was found, and gives its path.
+func (f *campaignFlags) keep(name string, text []byte) (string, error) {
+	if err := os.MkdirAll(f.found, 0o755); err != nil {
+		return "", harness{fmt.Errorf("write what was found: %w", err)}
+	}
+	path := filepath.Join(f.found, name)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return "", harness{fmt.Errorf("write what was found: %w", err)}
+	}
+	return path, nil
+}
+
+// repeat is the command that does the same again, up to the n-th.
+func (f *campaignFlags) repeat(name, what string, n int, more ...string) string {
+	words := []string{name, "--runner", f.runner, "--seed", strconv.FormatUint(f.seed, 10), "--" + what, strconv.Itoa(n), "--for", "0"}
+	return again().Line(append(words, more...)...)
 }
 
 func newModelCommand() *cobra.Command {
@@ -54,22 +80,24 @@ One that fails is made as small as it can be, and written as a case file.`,
 	flags.IntVar(&f.steps, "steps", 12, "what happens in a case at most")
 	flags.BoolVar(&f.cuts, "cuts", true, "sockets break, and sessions are resumed")
 	flags.BoolVar(&f.kills, "kills", false, "the runner is killed")
-	flags.StringVar(&f.found, "found", "", "folder to write the case to that was found")
 	return cmd
 }
 
 func modelCampaign(cmd *cobra.Command, f *campaignFlags) error {
 	if strings.TrimSpace(f.runner) == "" {
-		return errors.New("--runner is missing: the shell command that starts the runner")
+		return errNoRunner
 	}
 	stage, err := engine.NewStage(engine.Options{Command: f.runner})
 	if err != nil {
 		return harness{err}
 	}
 	defer stage.Close()
+	out := cmd.OutOrStdout()
 	hello, err := stage.Hello(cmd.Context())
 	if err != nil {
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%v\n%s", err, stage.Output())
+		stage.Close() // so that all is there that it printed
+		wrote(out, stage.Output(), false)
+		_, _ = fmt.Fprintln(out, err)
 		return exit(verdict.ExitNoStart)
 	}
 	scope := model.Scope{
@@ -85,15 +113,19 @@ func modelCampaign(cmd *cobra.Command, f *campaignFlags) error {
 		return harness{err}
 	}
 	if report.Why == nil {
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%d random cases pass (seed %d)\n", report.Ran, f.seed)
+		_, _ = fmt.Fprintf(out, "%d random cases pass (seed %d)\n", report.Ran, f.seed)
 		return nil
 	}
-	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "after %d random cases (seed %d): %v\n%s", report.Ran, f.seed, report.Why, report.Found)
+	_, _ = fmt.Fprintf(out, "after %d random cases (seed %d): %s\n%s", report.Ran, f.seed, plain.Line(report.Why.Error()), report.Found)
+	line := f.repeat("model", "cases", report.Ran, "--steps", strconv.Itoa(f.steps), fmt.Sprintf("--cuts=%t", f.cuts), fmt.Sprintf("--kills=%t", f.kills))
 	if f.found != "" {
-		if err := os.WriteFile(filepath.Join(f.found, report.Hash+".yaml"), report.Found, 0o644); err != nil {
-			return harness{fmt.Errorf("write the case that was found: %w", err)}
+		path, err := f.keep(report.Hash+".yaml", report.Found)
+		if err != nil {
+			return err
 		}
+		line = again().Line("run", "--runner", f.runner, "--case-file", path)
 	}
+	_, _ = fmt.Fprintln(out, "again:", line)
 	return exit(verdict.ExitNotConformant)
 }
 
@@ -109,31 +141,86 @@ func newFuzzCommand() *cobra.Command {
 		Use:   "fuzz",
 		Short: "Send a runner frames that are nearly legal, and see whether it lives on",
 		Long: `Changes frames of a gateway, knowing their fields, and sends them. The runner has to live on, and an actor that
-nobody touched has to go on answering; it may close the socket, if it comes back.`,
+nobody touched has to go on answering; it may close the socket, if it comes back.
+
+With --found the fewest frames that do it again are written to a file, which --shots sends to a runner once more.`,
+		Example: `  conform fuzz --runner ./app --seed 7 --found found
+  conform fuzz --runner ./app --shots found/fuzz-1a2b3c4d.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return fuzzCampaign(cmd, &f) },
 	}
 	f.common(cmd, 20_000, "frames")
+	cmd.Flags().StringVar(&f.shots, "shots", "", "file that --found wrote: send what it holds, and nothing else")
 	return cmd
 }
 
 func fuzzCampaign(cmd *cobra.Command, f *campaignFlags) error {
 	if strings.TrimSpace(f.runner) == "" {
-		return errors.New("--runner is missing: the shell command that starts the runner")
+		return errNoRunner
 	}
-	report, err := fuzz.Run(cmd.Context(), fuzz.Config{Command: f.runner, Seed: f.seed, Frames: f.limit, For: f.span})
-	if err != nil {
+	run := func() (*fuzz.Report, error) {
+		return fuzz.Run(cmd.Context(), fuzz.Config{Command: f.runner, Seed: f.seed, Frames: f.limit, For: f.span, Keep: f.found != ""})
+	}
+	if f.shots != "" {
+		text, err := os.ReadFile(f.shots)
+		if err != nil {
+			return fmt.Errorf("--shots: %w", err)
+		}
+		found, err := fuzz.ParseFound(text)
+		if err != nil {
+			return fmt.Errorf("--shots: %w", err)
+		}
+		run = func() (*fuzz.Report, error) { return fuzz.Repeat(cmd.Context(), f.runner, found) }
+	}
+	report, err := run()
+	switch {
+	case errors.Is(err, fuzz.ErrNoStart):
+		_, _ = fmt.Fprintln(cmd.OutOrStdout(), plain.Line(err.Error()))
+		return exit(verdict.ExitNoStart)
+	case err != nil:
 		return harness{err}
-	}
-	out := cmd.OutOrStdout()
-	if report.Why == nil {
-		_, _ = fmt.Fprintf(out, "the runner lives after %d frames (seed %d)\n", report.Sent, f.seed)
+	case report.Why == nil:
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "the runner lives after %d frames%s\n", report.Sent, f.from())
 		return nil
 	}
-	_, _ = fmt.Fprintf(out, "after %d frames (seed %d): %v\n", report.Sent, f.seed, report.Why)
+	return f.fuzzed(cmd.OutOrStdout(), report)
+}
+
+// from says where the frames came from.
+func (f *campaignFlags) from() string {
+	if f.shots != "" {
+		return ""
+	}
+	return fmt.Sprintf(" (seed %d)", f.seed)
+}
+
+// fuzzed tells what was found, and how to see it again.
+func (f *campaignFlags) fuzzed(out io.Writer, report *fuzz.Report) error {
+	_, _ = fmt.Fprintf(out, "after %d frames%s: %s\n", report.Sent, f.from(), plain.Line(report.Why.Error()))
 	for _, shot := range report.Shots {
 		_, _ = fmt.Fprintf(out, "        %v\n", shot)
 	}
-	_, _ = fmt.Fprint(out, report.Output)
+	wrote(out, report.Output, false)
+	line := f.repeat("fuzz", "frames", report.Sent)
+	switch {
+	case f.shots != "":
+		line = again().Line("fuzz", "--runner", f.runner, "--shots", f.shots)
+	case report.Found != nil:
+		name, text, err := report.Found.File()
+		if err != nil {
+			return harness{err}
+		}
+		path, err := f.keep(name, text)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(out, "%d frames are in %s\n", len(report.Found.Shots), path)
+		if report.Found.Once {
+			_, _ = fmt.Fprintln(out, "A new runner lives after these: what came before them matters, too.")
+		} else {
+			line = again().Line("fuzz", "--runner", f.runner, "--shots", path)
+		}
+	}
+	_, _ = fmt.Fprintln(out, "again:", line)
 	return exit(verdict.ExitNotConformant)
 }

@@ -36,8 +36,32 @@ func TestListHasALinePerCase(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	if !seen["HS-01"] {
-		t.Error("HS-01 is not listed")
+	if !seen["HS-01"] || !seen["GGATE-01"] {
+		t.Error("HS-01 or GGATE-01 is not listed")
+	}
+}
+
+func TestListKnowsBothSides(t *testing.T) {
+	runner, _ := conform(t, 0, "list", "--plane", "runner")
+	gateway, _ := conform(t, 0, "list", "--plane", "gateway")
+	if both, _ := conform(t, 0, "list"); both != runner+gateway {
+		t.Error("the cases of both sides are not all cases")
+	}
+	for line := range strings.Lines(runner) {
+		if fields := strings.Fields(line); fields[1] != "runner" || strings.HasPrefix(fields[0], "GGATE") {
+			t.Errorf("a runner's case: %q", line)
+		}
+	}
+	for line := range strings.Lines(gateway) {
+		if fields := strings.Fields(line); fields[1] != "gateway" || !strings.HasPrefix(fields[0], "G") {
+			t.Errorf("a gateway's case: %q", line)
+		}
+	}
+	if _, errs := conform(t, verdict.ExitUsage, "list", "--plane", "sea"); !strings.Contains(errs, "want runner or gateway") {
+		t.Errorf("the plane sea: %q", errs)
+	}
+	if _, errs := conform(t, verdict.ExitUsage, "run", "--runner", "x", "--case", "GGATE-01"); !strings.Contains(errs, "conform gateway runs it") {
+		t.Errorf("a gateway's case for a runner: %q", errs)
 	}
 }
 
@@ -51,6 +75,21 @@ func TestExplainSaysWhatACaseIsAbout(t *testing.T) {
 	out, _ = conform(t, 0, "requirement", "LINK-1")
 	if !strings.Contains(out, "hash ") || !strings.Contains(out, "HS-01") {
 		t.Errorf("requirement:\n%s", out)
+	}
+}
+
+func TestTheGatewaysSideIsExplainedToo(t *testing.T) {
+	out, _ := conform(t, 0, "explain", "GGATE-01")
+	if !strings.Contains(out, "of the gateway's side") || !strings.Contains(out, "[GATE-2] A flush is one group") || strings.Contains(out, "Steps") {
+		t.Errorf("explain:\n%s", out)
+	}
+	for id, want := range map[string]string{
+		"GATE-2": "GGATE-01 gateway results of a group",
+		"RDS-4":  "no case: It is said between gateway and Redis; runners and clients see a commit acknowledged, whatever was written.\nheld by gateway/store/redis/",
+	} {
+		if out, _ := conform(t, 0, "requirement", id); !strings.Contains(out, want) {
+			t.Errorf("nothing of %q in\n%s", want, out)
+		}
 	}
 }
 

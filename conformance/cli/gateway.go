@@ -16,7 +16,7 @@ import (
 type gatewayFlags struct {
 	run     runFlags // only what both commands have
 	gateway string
-	tokens  struct{ runner, client string }
+	tokens  struct{ runner, client, admin string }
 	list    bool
 	fast    bool
 }
@@ -38,6 +38,7 @@ statuses are those of run.`,
 	flags.StringVar(&f.gateway, "gateway", "", "shell command that starts the gateway")
 	flags.StringVar(&f.tokens.runner, "runner-token", "", "token of runners, if the gateway asks for one")
 	flags.StringVar(&f.tokens.client, "client-token", "", "token of clients, if the gateway asks for one")
+	flags.StringVar(&f.tokens.admin, "admin-token", "", "token of admins, if the gateway asks for one")
 	flags.BoolVar(&f.list, "list", false, "list the cases, and run none")
 	flags.BoolVar(&f.fast, "fast", false, "leave out the cases that wait for time-outs of the gateway")
 	flags.StringSliceVar(&f.run.cases, "case", nil, "only these cases; patterns as GGATE-* are taken")
@@ -59,7 +60,7 @@ func gateway(cmd *cobra.Command, f *gatewayFlags) error {
 	}
 	if f.list {
 		for _, c := range chosen {
-			if _, err := fmt.Fprintf(out, "%-8s %-11s %s\n", c.ID, "gateway", c.Title); err != nil {
+			if _, err := fmt.Fprintf(out, "%-8s %-11s %s\n", c.ID, c.Profile(), c.Title); err != nil {
 				return harness{err}
 			}
 		}
@@ -82,22 +83,14 @@ func gateway(cmd *cobra.Command, f *gatewayFlags) error {
 	result := planeg.Run(cmd.Context(), planeg.Config{
 		Command: f.gateway, StartTimeout: f.run.startTimeout, Cases: chosen, Jobs: f.run.jobs, Repeat: f.run.repeat,
 		Patience: f.run.patience, Version: Version, RunnerToken: f.tokens.runner, ClientToken: f.tokens.client,
-		Progress: func(c verdict.Case) { progress(cmd, &f.run, c) },
+		AdminToken: f.tokens.admin,
+		Again:      again(),
+		Progress:   func(c verdict.Case) { progress(cmd, &f.run, c) },
 	})
 	result.Excuse(known, time.Now(), len(chosen) < all)
 	result.Conclude()
-	for _, write := range writers {
-		if err := write(result); err != nil {
-			return harness{err}
-		}
-	}
-	if _, err := fmt.Fprintln(out, result.Verdict); err != nil {
-		return harness{err}
-	}
-	if result.Exit != verdict.ExitConformant {
-		return exit(result.Exit)
-	}
-	return nil
+	aftermath(out, &f.run, result)
+	return conclude(out, result, writers)
 }
 
 // chooseGateway is the cases that fit, and how many there are.

@@ -27,3 +27,13 @@ func TestTheGatewayCommandSaysWhatItCameTo(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCoverageStandsAboveTheVerdict(t *testing.T) {
+	var out bytes.Buffer
+	Main(strings.Fields("gateway --gateway true --case GHS-0* --start-timeout 1s"), &out, &out)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if n := len(lines); n < 2 || !strings.HasPrefix(lines[n-1], "NOT CONFORMANT") || !strings.HasPrefix(lines[n-2], "coverage of the spec: 0 of ") ||
+		!strings.Contains(lines[n-2], "the runner's part") || strings.Contains(lines[n-2], "without anything") {
+		t.Errorf("the end is %q", lines[max(0, len(lines)-3):])
+	}
+}

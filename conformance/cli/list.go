@@ -9,31 +9,58 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	conformancev1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1"
+
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/monitor"
+	"github.com/stagedoor-dev/stagedoor/conformance/report"
 	"github.com/stagedoor-dev/stagedoor/conformance/requirement"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
 )
 
 func newListCommand() *cobra.Command {
-	return &cobra.Command{
+	plane := ""
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the cases, a line each",
-		Args:  cobra.NoArgs,
+		Long: `Lists the cases, a line each: the id, whether a runner or a gateway is tested, the profile that it belongs to, and the
+title. conform run runs those for runners, conform gateway those for gateways.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cases, err := loadCases()
+			if plane != "" && plane != planeRunner && plane != planeGateway {
+				return fmt.Errorf("--plane %s: want %s or %s", plane, planeRunner, planeGateway)
+			}
+			all, err := catalogue()
 			if err != nil {
 				return err
 			}
-			for _, c := range cases {
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%-8s %-11s %s\n", c.Id, c.Profile, c.Title); err != nil {
+			for _, c := range all.Cases {
+				if plane != "" && planeOf(c) != plane {
+					continue
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%-8s %-7s %-11s %s\n", c.Id, planeOf(c), c.Profile, c.Title); err != nil {
 					return harness{err}
 				}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&plane, "plane", "", "only the cases for a runner, or for a gateway")
+	return cmd
+}
+
+// What a case tests.
+const (
+	planeRunner  = "runner"
+	planeGateway = "gateway"
+)
+
+func planeOf(c *casefile.Case) string {
+	if c.Plane == conformancev1alpha1.Plane_PLANE_GATEWAY {
+		return planeGateway
+	}
+	return planeRunner
 }
 
 func newExplainCommand() *cobra.Command {
@@ -43,16 +70,16 @@ func newExplainCommand() *cobra.Command {
 		Example: "  conform explain HS-01",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cases, err := loadCases()
+			all, err := catalogue()
 			if err != nil {
 				return err
 			}
-			for _, c := range cases {
+			for _, c := range all.Cases {
 				if c.Id == args[0] {
 					return explain(cmd.OutOrStdout(), c)
 				}
 			}
-			return fmt.Errorf("there is no case %s", args[0])
+			return fmt.Errorf("there is no case %s; conform list has them all", args[0])
 		},
 	}
 }
@@ -64,14 +91,21 @@ func explain(w io.Writer, c *casefile.Case) error {
 	}
 	index := requirement.Index(all)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\nprofile %s, isolation %s\n", c.Id, c.Title, c.Profile, shortIsolation(c))
+	fmt.Fprintf(&b, "%s  %s\n", c.Id, c.Title)
+	if planeOf(c) == planeGateway {
+		fmt.Fprintf(&b, "of the gateway's side (conform gateway), profile %s\n", c.Profile)
+	} else {
+		fmt.Fprintf(&b, "profile %s, isolation %s\n", c.Profile, shortIsolation(c))
+	}
 	if c.Note != "" {
 		fmt.Fprintf(&b, "%s\n", c.Note)
 	}
 	for _, link := range c.Requirements {
 		fmt.Fprintf(&b, "\n[%s] %s\n", link.Id, index[link.Id].Text)
 	}
-	fmt.Fprintf(&b, "\nSteps\n")
+	if len(c.Steps) > 0 {
+		fmt.Fprintf(&b, "\nSteps\n")
+	}
 	for i, step := range c.Steps {
 		text, err := protojson.Marshal(step)
 		if err != nil {
@@ -93,33 +127,40 @@ func shortIsolation(c *casefile.Case) string {
 func newRequirementCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "requirement ID",
-		Short: "Print a requirement of the spec, its hash, and the cases that name it",
+		Short: "Print a requirement of the spec, its hash, and the cases that name it, or why there is none",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := requirement.All()
-			if err != nil {
-				return harness{err}
-			}
-			r, known := requirement.Index(all)[args[0]]
-			if !known {
-				return fmt.Errorf("there is no requirement %s", args[0])
-			}
-			cases, err := loadCases()
+			all, err := catalogue()
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			_, _ = fmt.Fprintf(out, "[%s] %s\nsection %s\nhash %s\n", r.ID, r.Text, r.Section, r.Hash)
-			for _, c := range cases {
-				for _, link := range c.Requirements {
-					if link.Id == r.ID {
-						_, _ = fmt.Fprintf(out, "%-8s %s\n", c.Id, c.Title)
-					}
-				}
+			r, known := requirement.Index(all.Requirements)[args[0]]
+			if !known {
+				return fmt.Errorf("there is no requirement %s", args[0])
 			}
-			return nil
+			return describe(cmd.OutOrStdout(), r, all)
 		},
 	}
+}
+
+// describe prints a requirement and what shows that it is kept.
+func describe(w io.Writer, r requirement.Requirement, all report.Catalogue) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s] %s\nsection %s\nhash %s\n", r.ID, r.Text, r.Section, r.Hash)
+	for _, c := range all.Cases {
+		for _, link := range c.Requirements {
+			if link.Id == r.ID {
+				fmt.Fprintf(&b, "%-8s %-7s %s\n", c.Id, planeOf(c), c.Title)
+			}
+		}
+	}
+	for _, reason := range all.Reasons {
+		if reason.ID == r.ID {
+			fmt.Fprintf(&b, "no case: %s\nheld by %s\n", reason.Why, strings.Join(reason.Held, ", "))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func newCheckCommand() *cobra.Command {

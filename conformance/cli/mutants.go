@@ -1,21 +1,21 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stagedoor-dev/stagedoor/conformance/adapters/broken"
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
+	"github.com/stagedoor-dev/stagedoor/conformance/engine"
 	"github.com/stagedoor-dev/stagedoor/conformance/killmatrix"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/variant"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
 )
@@ -29,8 +29,10 @@ type mutantsFlags struct {
 	patience float64
 	all      bool
 	out      string
+	plane    string
 	seed     uint64
-	nulls    string // program; empty: none are tried
+	given    []string // the words that say which runners were named
+	nulls    string   // program; empty: none are tried
 }
 
 // jobs: a mutant is noticed mostly by waiting in vain, so more of them than processors are tried at a time.
@@ -55,9 +57,18 @@ func newMutantsCommand() *cobra.Command {
 Prints killed or SURVIVED for each, and fails on a mutant that survives, on a case that passes with a
 mutant it names, and on a case that kills none.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return mutants(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch f.plane {
+			case planeRunner:
+				return mutants(cmd, &f)
+			case planeGateway:
+				return gatewayMutants(cmd, &f)
+			}
+			return fmt.Errorf("--plane %s: want %s or %s", f.plane, planeRunner, planeGateway)
+		},
 	}
 	f.common(cmd, 0.4)
+	cmd.Flags().StringVar(&f.plane, "plane", planeRunner, "whose mutants: runner, or gateway for this repository's, with the cases of conform gateway")
 	cmd.Flags().StringVar(&f.inside, "inside", "", "shell command of a runner with mutants inside, chosen by CONFORM_MUTANT")
 	cmd.Flags().BoolVar(&f.all, "all", false, "try every case on every mutant, and print which kill it")
 	return cmd
@@ -75,7 +86,7 @@ func mutants(cmd *cobra.Command, f *mutantsFlags) error {
 	defer done()
 	cfg := killmatrix.Config{
 		Cases: cases, Runner: f.runner, InsideRunner: f.inside, Only: f.only, All: f.all, Jobs: f.jobs, Patience: f.patience,
-		Done: func(r killmatrix.Row) { printRow(cmd.OutOrStdout(), r, f.all) },
+		Done: func(r killmatrix.Row) { f.printRow(cmd.OutOrStdout(), r) },
 	}
 	if f.inside != "" {
 		if cfg.Inside, err = killmatrix.ListInside(cmd.Context(), f.inside); err != nil {
@@ -85,7 +96,7 @@ func mutants(cmd *cobra.Command, f *mutantsFlags) error {
 	cfg.Partial = len(f.cases) > 0
 	m, err := killmatrix.Run(cmd.Context(), cfg)
 	if err != nil {
-		return harness{err}
+		return noStart(cmd, err)
 	}
 	if err := f.write(m); err != nil {
 		return err
@@ -109,6 +120,15 @@ func mutants(cmd *cobra.Command, f *mutantsFlags) error {
 		return exit(verdict.ExitNotConformant)
 	}
 	return nil
+}
+
+// noStart tells a runner that does not come up from a suite that went wrong.
+func noStart(cmd *cobra.Command, err error) error {
+	if !errors.Is(err, engine.ErrNoRunner) {
+		return harness{err}
+	}
+	_, _ = fmt.Fprintln(cmd.OutOrStdout(), plain.Line(err.Error()))
+	return exit(verdict.ExitNoStart)
 }
 
 // tryNulls tells whether a case passed with a runner that does next to nothing.
@@ -136,7 +156,7 @@ func (f *mutantsFlags) tryNulls(cmd *cobra.Command, cases []*casefile.Case) (pas
 	return passed, nil
 }
 
-func printRow(out io.Writer, r killmatrix.Row, all bool) {
+func (f *mutantsFlags) printRow(out io.Writer, r killmatrix.Row) {
 	word := "SURVIVED"
 	if r.Killed() {
 		word = "killed  "
@@ -146,11 +166,14 @@ func printRow(out io.Writer, r killmatrix.Row, all bool) {
 	}
 	var by []string
 	for _, c := range r.Cells {
-		if c.Killed && (all || c.Named) {
+		if c.Killed && (f.all || c.Named) {
 			by = append(by, c.Case)
 		}
 	}
 	_, _ = fmt.Fprintf(out, "%s %-28s %s (a runner that %s)\n", word, r.Name, strings.Join(by, " "), r.Does)
+	if missed := r.Missed(); len(missed) > 0 {
+		_, _ = fmt.Fprintf(out, "        again: %s\n", f.again("mutants", r.Name, "--case", strings.Join(missed, ",")))
+	}
 }
 
 func newVariantsCommand() *cobra.Command {
@@ -194,7 +217,7 @@ func variants(cmd *cobra.Command, f *mutantsFlags) error {
 		Cases: cases, Runner: f.runner, Variants: chosen, Seed: f.seed, Jobs: f.jobs, Patience: f.patience,
 		Done: func(r killmatrix.VariantRow) {
 			failed += min(len(r.Failed), 1)
-			printVariant(cmd.OutOrStdout(), r)
+			f.printVariant(cmd.OutOrStdout(), r)
 		},
 	})
 	if err != nil {
@@ -210,14 +233,21 @@ func variants(cmd *cobra.Command, f *mutantsFlags) error {
 	return nil
 }
 
-func printVariant(out io.Writer, r killmatrix.VariantRow) {
+// again is the command that tries one mutant or variant once more.
+func (f *mutantsFlags) again(command, name string, more ...string) string {
+	words := append(append([]string{command}, f.given...), "--only", name, "--patience", strconv.FormatFloat(f.patience, 'g', -1, 64))
+	return again().Line(append(words, more...)...)
+}
+
+func (f *mutantsFlags) printVariant(out io.Writer, r killmatrix.VariantRow) {
 	word := "passes "
 	if len(r.Failed) > 0 {
 		word = "FAILS  "
 	}
 	_, _ = fmt.Fprintf(out, "%s %-28s %d cases (%s)\n", word, r.Name, r.Passed+len(r.Failed), r.Does)
 	for _, c := range r.Failed {
-		_, _ = fmt.Fprintf(out, "        %s: %s\n", c.Code, c.Message)
+		line := f.again("variants", r.Name, "--case", c.Case, "--seed", strconv.FormatUint(f.seed, 10))
+		_, _ = fmt.Fprintf(out, "        %s: %s\n        again: %s\n", c.Code, plain.Line(c.Message), line)
 	}
 }
 
@@ -244,47 +274,4 @@ func (f *mutantsFlags) write(outcome any) error {
 		return harness{fmt.Errorf("write the outcome: %w", err)}
 	}
 	return nil
-}
-
-// adapter is where the contract app in Go stands in this repository.
-const adapter = "conformance/adapters/runner-go"
-
-// nullRunner is the program that is every null runner, by its argument.
-const nullRunner = "conformance/nullrunner"
-
-// nullKinds are those that are tried: what each does stands in the program.
-var nullKinds = []string{"absent", "babble", "silent", "garbage", "handshake", "crash", "flood", "parrot", "always-ok", "refusing"}
-
-// build makes the runner of this repository, if none was named, and the one with mutants inside. done removes them.
-func (f *mutantsFlags) build(ctx context.Context, withInside bool) (done func(), err error) {
-	if f.runner != "" {
-		return func() {}, nil
-	}
-	if _, err := os.Stat(adapter); err != nil {
-		return nil, fmt.Errorf("--runner is missing, and this is not the root of the repository: %w", err)
-	}
-	folder, err := os.MkdirTemp("", "conform")
-	if err != nil {
-		return nil, harness{fmt.Errorf("make a folder for the runner: %w", err)}
-	}
-	done = func() { _ = os.RemoveAll(folder) }
-	f.runner = filepath.Join(folder, "runner")
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", f.runner, "./"+adapter).CombinedOutput(); err != nil {
-		done()
-		return nil, harness{fmt.Errorf("build the contract app: %w\n%s", err, text)}
-	}
-	if !withInside {
-		return done, nil
-	}
-	f.nulls = filepath.Join(folder, "nullrunner")
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", f.nulls, "./"+nullRunner).CombinedOutput(); err != nil {
-		done()
-		return nil, harness{fmt.Errorf("build the null runner: %w\n%s", err, text)}
-	}
-	f.inside = filepath.Join(folder, "inside")
-	if err := broken.Build(ctx, ".", f.inside); err != nil {
-		done()
-		return nil, harness{err}
-	}
-	return done, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagedoor-dev/stagedoor/conformance/engine"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/replay"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
@@ -26,9 +29,9 @@ func newReplayCommand() *cobra.Command {
 		Use:   "replay TRACE",
 		Short: "Play the gateway's half of a recorded trace again, and compare what the runner says",
 		Long: `Reads a trace (conform run --trace FILE), starts the runner for each case in it and sends what the gateway sent.
-What the runner says is compared actor by actor; ids that it chooses may differ. Gates are open.
+What the runner says is compared actor by actor; ids that it chooses may differ. Gates are opened when they were.
 
-Exit status 0: the same; 1: it differs.`,
+Exit status 0: the same; 1: it differs; 4: the runner did not start.`,
 		Example: `  conform replay failed.pb --runner ./app --case 'LC-*'`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return replayTrace(cmd, &f, args[0]) },
@@ -51,9 +54,13 @@ func replayTrace(cmd *cobra.Command, f *replayFlags, name string) error {
 	differs := 0
 	for _, id := range order {
 		report, err := replay.Run(cmd.Context(), replay.Config{Runner: f.runner, Events: byCase[id], Patience: f.patience})
+		if errors.Is(err, engine.ErrNoRunner) {
+			_, _ = fmt.Fprintln(cmd.OutOrStdout(), plain.Line(err.Error()))
+			return exit(verdict.ExitNoStart)
+		}
 		if err != nil {
 			differs++
-			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "differs %-8s %v\n", id, err)
+			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "differs %-8s %s\n", id, plain.Line(err.Error()))
 			continue
 		}
 		word := "same   "
@@ -63,7 +70,7 @@ func replayTrace(cmd *cobra.Command, f *replayFlags, name string) error {
 		}
 		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s %-8s %d frames sent, %d came as recorded\n", word, id, report.Sent, report.Same)
 		for _, d := range report.Differences {
-			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "        %v\n", d)
+			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "        %s\n", plain.Line(d.String()))
 		}
 	}
 	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%d of %d cases as recorded\n", len(order)-differs, len(order))

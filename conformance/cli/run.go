@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/engine"
+	"github.com/stagedoor-dev/stagedoor/conformance/launch"
 	"github.com/stagedoor-dev/stagedoor/conformance/suite"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
@@ -28,6 +31,8 @@ type runFlags struct {
 	patience      float64
 	knownFailures string
 	traceFile     string
+	runnerLog     string
+	caseFile      string
 	verbose       bool
 }
 
@@ -49,15 +54,17 @@ Exit status: 0 conformant, 1 not conformant, 2 could not be decided, 3 the list 
 	flags.StringVar(&f.runner, "runner", "", "shell command that starts the runner with the contract app")
 	flags.StringSliceVar(&f.profiles, "profile", nil, "only cases of these profiles: core, events, kv, connections, resume, adopt, credit")
 	flags.StringSliceVar(&f.cases, "case", nil, "only these cases; patterns as HS-* are taken")
+	flags.StringVar(&f.caseFile, "case-file", "", "file of cases to take instead of the suite's own, as conform model --found writes it")
 	flags.Uint64Var(&f.seed, "seed", 1, "order of the cases")
 	flags.IntVar(&f.jobs, "jobs", min(4, runtime.NumCPU()), "runners beside each other, each with a part of the cases")
 	flags.IntVar(&f.repeat, "repeat", 1, "runs of each case; all have to pass")
 	flags.StringSliceVar(&f.reports, "report", nil, "files to write: json=FILE, html=FILE, junit=FILE, badge=FILE")
-	flags.DurationVar(&f.startTimeout, "start-timeout", 20*time.Second, "time from the start of the runner to its Hello")
+	flags.DurationVar(&f.startTimeout, "start-timeout", engine.DefaultStartTimeout, "time from the start of the runner to its Hello")
 	flags.Float64Var(&f.patience, "patience", 1, "multiplies every time-out of the cases, for slow machines")
 	flags.StringVar(&f.knownFailures, "known-failures", "", "file of failures that are known: a list of {case, code, expires, reason}")
 	flags.StringVar(&f.traceFile, "trace", "", "file to write everything to that was said, for conform check and replay")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "a line for each case")
+	flags.StringVar(&f.runnerLog, "runner-log", "", "file to write everything to that the runners print, line by line")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "a line for each case, and more of what a runner printed whose case failed")
 	return cmd
 }
 
@@ -73,7 +80,7 @@ func run(cmd *cobra.Command, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	all, err := loadCases()
+	all, more, err := f.load()
 	if err != nil {
 		return err
 	}
@@ -85,47 +92,59 @@ func run(cmd *cobra.Command, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	order := shuffle(chosen, f.seed)
+	log, closeLog, err := openLog(f.runnerLog)
+	if err != nil {
+		return err
+	}
 	result := suite.Run(cmd.Context(), suite.Config{
-		Options: engine.Options{Command: f.runner, StartTimeout: f.startTimeout, Patience: f.patience},
-		Cases:   order, Seed: f.seed, Jobs: f.jobs, Repeat: f.repeat, Version: Version, Record: f.traceFile != "",
-		Progress: func(c verdict.Case) { progress(cmd, f, c) },
+		Options: engine.Options{Command: f.runner, StartTimeout: f.startTimeout, Patience: f.patience, Log: log},
+		Cases:   shuffle(chosen, f.seed), Seed: f.seed, Jobs: f.jobs, Repeat: f.repeat, Version: Version, Record: f.traceFile != "",
+		Again: again(), More: more, Progress: func(c verdict.Case) { progress(cmd, f, c) },
 	})
-	result.Excuse(known, time.Now(), len(chosen) < len(all))
+	if err := closeLog(); err != nil {
+		return harness{err}
+	}
+	result.Excuse(known, time.Now(), len(chosen) < len(all) || f.caseFile != "")
 	result.Conclude()
 	if err := writeTrace(f, result); err != nil {
 		return harness{err}
 	}
-	for _, write := range writers {
-		if err := write(result); err != nil {
-			return harness{err}
-		}
-	}
-	if _, err := fmt.Fprintln(out, result.Verdict); err != nil {
-		return harness{err}
-	}
-	if result.Exit != verdict.ExitConformant {
-		return exit(result.Exit)
-	}
-	return nil
+	aftermath(out, f, result)
+	return conclude(out, result, writers)
 }
 
-// progress prints what a case came to: failures always, the rest if asked for.
-func progress(cmd *cobra.Command, f *runFlags, c verdict.Case) {
-	bad := c.Status != verdict.Pass && c.Status != verdict.Skip
-	if !bad && !f.verbose {
-		return
+// load reads the cases, and gives the words of the command that say where from.
+func (f *runFlags) load() (cases []*casefile.Case, more []string, err error) {
+	if f.caseFile == "" {
+		cases, err = loadCases()
+		return cases, nil, err
 	}
-	out := cmd.OutOrStdout()
-	_, _ = fmt.Fprintf(out, "%-7s %-8s %6.0f ms  %s\n", c.Status, c.ID, c.TookMs, c.Title)
-	if !bad {
-		return
+	text, err := os.ReadFile(f.caseFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--case-file: %w", err)
 	}
-	_, _ = fmt.Fprintf(out, "        %s: %s\n", c.Code, c.Message)
-	for _, finding := range c.Findings {
-		_, _ = fmt.Fprintf(out, "        %s: %s\n", finding.Monitor, finding.Text)
+	if cases, err = casefile.Parse(text); err != nil {
+		return nil, nil, fmt.Errorf("--case-file %s: %w", f.caseFile, err)
 	}
-	_, _ = fmt.Fprintf(out, "        again: %s\n", c.Repeat)
+	return cases, []string{"--case-file", f.caseFile}, nil
+}
+
+// openLog opens the file for what runners print; an empty name means none.
+func openLog(name string) (*launch.Log, func() error, error) {
+	if name == "" {
+		return nil, func() error { return nil }, nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--runner-log: %w", err)
+	}
+	log := launch.NewLog(file)
+	return log, func() error {
+		if err := errors.Join(log.Err(), file.Close()); err != nil {
+			return fmt.Errorf("write --runner-log: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 func readKnown(file string) ([]verdict.KnownFailure, error) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path"
@@ -10,6 +11,7 @@ import (
 	conformancev1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
+	"github.com/stagedoor-dev/stagedoor/conformance/planeg"
 )
 
 // choose is the cases of the plane that fit any of the patterns, and one of the profiles; nothing given means all.
@@ -28,9 +30,20 @@ func choose(all []*casefile.Case, patterns, profiles []string) ([]*casefile.Case
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no case fits %s", strings.Join(append(patterns, profiles...), ", "))
+		return nil, noneFits(patterns, profiles)
 	}
 	return chosen, nil
+}
+
+// noneFits says so, and where the cases are if a pattern is of the gateway's side.
+func noneFits(patterns, profiles []string) error {
+	text := fmt.Sprintf("no case fits %s", strings.Join(slices.Concat(patterns, profiles), ", "))
+	for _, c := range planeg.Cases() {
+		if fits, err := fitsAny(patterns, c.ID); err == nil && fits && len(patterns) > 0 {
+			return fmt.Errorf("%s; %s tests a gateway: conform gateway runs it", text, c.ID)
+		}
+	}
+	return errors.New(text)
 }
 
 func fitsAny(patterns []string, id string) (bool, error) {

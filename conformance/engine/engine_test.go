@@ -40,7 +40,7 @@ func TestProfilesAreClaimedByHello(t *testing.T) {
 }
 
 func TestErrorsBecomeOutcomes(t *testing.T) {
-	finding := monitor.Finding{Monitor: "MON-03", Text: "twice"}
+	finding := monitor.Finding{Monitor: "MON-03", Text: "twice", Case: "XX-01"}
 	for name, c := range map[string]struct {
 		err    error
 		step   string
@@ -59,8 +59,10 @@ func TestErrorsBecomeOutcomes(t *testing.T) {
 		"gone in the middle": {err: ErrNoRunner, step: "3", status: Fail, code: "XX-01/3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &Stage{findings: c.found}
-			r := &run{stage: s, test: &casefile.Case{Id: "XX-01", WaiveMonitors: c.waive}, step: c.step}
+			test := &casefile.Case{Id: "XX-01", WaiveMonitors: c.waive}
+			s := &Stage{findings: c.found, blame: newBlame()}
+			s.blame.begin(test, 1001)
+			r := &run{stage: s, test: test, step: c.step}
 			if out := r.outcome(c.err); out.Status != c.status || out.Code != c.code {
 				t.Errorf("outcome %+v", out)
 			}

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,6 +14,8 @@ import (
 	conformancev1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
+	"github.com/stagedoor-dev/stagedoor/conformance/launch"
+	"github.com/stagedoor-dev/stagedoor/conformance/pattern"
 	"github.com/stagedoor-dev/stagedoor/conformance/vgw"
 )
 
@@ -26,7 +30,7 @@ func (r *run) expect(ctx context.Context, name string, tree map[string]any) erro
 	}
 	e, err := r.first(ctx, func(e *vgw.Entry) bool { return e.Name == kind && r.identical(e.Message, fields) })
 	if err != nil {
-		return fmt.Errorf("wait for %s %s: %w", kind, r.who(fields), err)
+		return fmt.Errorf("wait for %s: %w", strings.TrimSpace(kind+" "+r.who(fields))+besides(compound(fields)), err)
 	}
 	if err := r.env.Match(e.Frame.ProtoReflect(), tree); err != nil {
 		return err
@@ -46,15 +50,33 @@ func kindOf(tree map[string]any) (string, map[string]any, error) {
 	return "", nil, fmt.Errorf("%w: a pattern without kind", errHarness)
 }
 
-// who is the identity in words.
+// who is the identity in words; what has none is told by the texts and numbers that it must have.
 func (r *run) who(fields map[string]any) string {
+	if words := r.words(fields, identity); len(words) > 0 {
+		return strings.Join(words, ", ")
+	}
+	if words := r.words(fields, slices.Sorted(maps.Keys(fields))); len(words) > 0 {
+		return "with " + strings.Join(words, ", ")
+	}
+	return ""
+}
+
+func (r *run) words(fields map[string]any, names []string) []string {
 	var words []string
-	for _, name := range identity {
-		if v, bound := r.env.Bound(fields[name]); bound {
-			words = append(words, fmt.Sprintf("%s %v", name, v))
+	for _, name := range names {
+		v, known := r.env.Bound(fields[name])
+		if text, is := fields[name].(string); is && !known {
+			_, unbound := pattern.Variable(text)
+			v, known = text, !unbound
+		}
+		switch v.(type) {
+		case string, float64, uint64:
+			if known {
+				words = append(words, fmt.Sprintf("%s %v", name, v))
+			}
 		}
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 func (r *run) identical(m protoreflect.Message, fields map[string]any) bool {
@@ -127,15 +149,16 @@ func closed(c <-chan struct{}) bool {
 
 // gone says why there is nothing more to come.
 func (r *run) gone() error {
-	why := r.socket.Why()
 	if bye := r.socket.Goodbye(); bye != nil {
-		return fmt.Errorf("the runner said Goodbye %s (%s)", bye.Code, bye.Message)
+		return fmt.Errorf("the runner said %s", strings.TrimSpace(fmt.Sprintf("Goodbye %s %s", bye.Code, bye.Message)))
 	}
-	if p := r.stage.process; p != nil && !p.Alive() {
-		code, _ := p.Exit(context.Background())
-		return fmt.Errorf("the runner's process ended with status %d", code)
+	if r.socket.Faulty() {
+		return fmt.Errorf("the suite has ended the socket: %s", strings.TrimPrefix(r.socket.Why(), "the suite closed: "))
 	}
-	return fmt.Errorf("the socket has ended: %s", why)
+	if code, ended := r.stage.ending(); ended {
+		return fmt.Errorf("the runner's process %s", launch.Ending(code))
+	}
+	return fmt.Errorf("the socket has ended: %s", r.socket.Why())
 }
 
 func (r *run) take(name string, e *vgw.Entry) {
@@ -162,12 +185,70 @@ func (r *run) either(ctx context.Context, name string, m *conformancev1alpha1.Ei
 		return false
 	})
 	if err != nil {
-		slices.Sort(faults)
-		faults = slices.Compact(faults)
-		return fmt.Errorf("wait for one of %d legal frames: %w; what came: %s", len(m.Of), err, strings.Join(faults, "; "))
+		return fmt.Errorf("wait for %s: %w%s", wanted(m), err, nearest(faults))
 	}
 	r.take(name, e)
 	return nil
+}
+
+// wanted is what the step waits for, in words.
+func wanted(m *conformancev1alpha1.Either) string {
+	var words []string
+	for _, one := range m.Of {
+		kind, fields, _ := kindOf(one.AsMap())
+		words = append(words, kind+besides(fields))
+	}
+	return strings.Join(words, ", or for ")
+}
+
+// besides is what the pattern says besides the identity.
+func besides(fields map[string]any) string {
+	text := ""
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains(identity, name) {
+			text += " " + name + " " + brief(fields[name])
+		}
+	}
+	return text
+}
+
+// compound are the fields that are no text or number, which who tells of.
+func compound(fields map[string]any) map[string]any {
+	some := maps.Clone(fields)
+	maps.DeleteFunc(some, func(_ string, v any) bool {
+		switch v.(type) {
+		case map[string]any, []any:
+			return false
+		}
+		return true
+	})
+	return some
+}
+
+// brief is a pattern as it stands in the case, shortened.
+func brief(tree any) string {
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return fmt.Sprint(tree)
+	}
+	if len(text) > 200 {
+		return strings.ToValidUTF8(string(text[:200]), "") + "…"
+	}
+	return string(text)
+}
+
+// nearest says of frames of the right kind, each once, why they do not fit.
+func nearest(faults []string) string {
+	slices.Sort(faults)
+	faults = slices.Compact(faults)
+	if len(faults) == 0 {
+		return ""
+	}
+	more := ""
+	if n := len(faults) - 3; n > 0 {
+		faults, more = faults[:3], fmt.Sprintf("; and %d more", n)
+	}
+	return "; of those that came: " + strings.Join(faults, "; ") + more
 }
 
 // matching are the frames of the case, or since the end of a step, that fit. Nothing is bound by them.
@@ -203,7 +284,7 @@ var errForget = errors.New("binds nothing")
 func (r *run) never(m *conformancev1alpha1.Never) error {
 	found, err := r.matching(m.Frame.AsMap(), m.Since)
 	if err == nil && len(found) > 0 {
-		err = fmt.Errorf("this must not come: %s {%.400s}", found[0].Name, fmt.Sprint(found[0].Message.Interface()))
+		err = fmt.Errorf("this must not come: %s %s", found[0].Name, pattern.Show(found[0].Message))
 	}
 	return err
 }
@@ -211,7 +292,8 @@ func (r *run) never(m *conformancev1alpha1.Never) error {
 func (r *run) count(m *conformancev1alpha1.Count) error {
 	found, err := r.matching(m.Frame.AsMap(), m.Since)
 	if err == nil && len(found) != int(m.Exactly) {
-		err = fmt.Errorf("%d such frames came, want %d", len(found), m.Exactly)
+		kind, fields, _ := kindOf(m.Frame.AsMap())
+		err = fmt.Errorf("%s came %d times, want %d", strings.TrimSpace(kind+" "+r.who(fields)), len(found), m.Exactly)
 	}
 	return err
 }

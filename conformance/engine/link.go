@@ -16,6 +16,7 @@ import (
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/frame"
+	"github.com/stagedoor-dev/stagedoor/conformance/launch"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/vgw"
 	"github.com/stagedoor-dev/stagedoor/conformance/websocket"
@@ -256,7 +257,7 @@ func (r *run) process(ctx context.Context, m *conformancev1alpha1.Process) error
 		return r.wrote(ctx, m.OutputWith)
 	case m.Alive && !p.Alive():
 		code, _ := p.Exit(ctx)
-		return fmt.Errorf("the process has ended with status %d", code)
+		return fmt.Errorf("the process %s", launch.Ending(code))
 	}
 	return nil
 }

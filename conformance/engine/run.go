@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	conformancev1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1"
+	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/monitor"
@@ -70,7 +70,8 @@ const (
 func (s *Stage) Run(ctx context.Context, test *casefile.Case) Outcome {
 	began, events := time.Now(), s.recorder.Len()
 	s.gateway.Reset()
-	s.takeFindings() // of what was between cases nobody is accused
+	s.forgetOutput()
+	s.beginCase(test)
 	s.recorder.In(test.Id)
 	s.recorder.Add(&trace.Event{Happening: trace.CaseBegan, Note: test.Title})
 	out := s.try(ctx, test)
@@ -78,8 +79,8 @@ func (s *Stage) Run(ctx context.Context, test *casefile.Case) Outcome {
 	s.recorder.In("")
 	out.Took, out.Events = time.Since(began), s.recorder.Since(events)
 	if out.Status != Pass && out.Status != Skip {
-		out.Output = s.Output()
 		s.kill() // nobody knows in what state it is
+		out.Output = s.Output()
 	}
 	return out
 }
@@ -109,8 +110,7 @@ func (s *Stage) try(ctx context.Context, test *casefile.Case) Outcome {
 
 // outcome makes of an error what it means.
 func (r *run) outcome(err error) Outcome {
-	findings := r.stage.takeFindings()
-	findings = slices.DeleteFunc(findings, func(f monitor.Finding) bool { return slices.Contains(r.test.WaiveMonitors, f.Monitor) })
+	findings := r.stage.findingsOf(r.test)
 	code := r.test.Id + "/" + r.step
 	switch {
 	case err == nil && len(findings) > 0:
@@ -156,6 +156,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 		r.session, r.socket = s.session, s.socket
+		s.share(r.test)
 	}
 	r.start = s.gateway.Log.Len()
 	if r.session == nil && implicit(r.test.Steps[0]) {
@@ -236,7 +237,7 @@ func (r *run) repeat(ctx context.Context, m *conformancev1alpha1.Repeat) error {
 // clean leaves the runner as the next case wants it.
 func (r *run) clean(passed bool) {
 	for _, id := range r.gates {
-		r.stage.gates.Open(id)
+		r.openGate(id)
 	}
 	s := r.stage
 	if r.test.Isolation != conformancev1alpha1.Isolation_ISOLATION_SHARED && r.test.Isolation != conformancev1alpha1.Isolation_ISOLATION_UNSPECIFIED {
@@ -279,5 +280,33 @@ func (r *run) dismiss() bool {
 			return false
 		}
 	}
-	return true
+	return r.settle(ctx)
+}
+
+// settle waits until all has come that the runner has said so far: a fence is answered behind it [LINK-8]. Where there is no link
+// any more there is nothing to wait for.
+func (r *run) settle(ctx context.Context) bool {
+	if r.session == nil || !r.session.Alive() {
+		return true
+	}
+	socket := r.session.Socket()
+	if socket == nil {
+		return true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := socket.Done()
+	go func() {
+		select {
+		case <-ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	nonce := r.stage.gateway.NextRef()
+	if r.session.Send(&vgw.Frame{Kind: &runnerv1alpha1.Frame_Fence{Fence: &runnerv1alpha1.Fence{Nonce: nonce}}}) != nil {
+		return true
+	}
+	_, err := r.stage.gateway.Log.Find(ctx, r.start, func(e *vgw.Entry) bool { return e.Frame.GetFenceReached().GetNonce() == nonce })
+	return err == nil || closed(ended)
 }

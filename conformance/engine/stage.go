@@ -32,10 +32,12 @@ type Options struct {
 	Command string
 	// Env are variables for it besides those of the contract.
 	Env map[string]string
-	// StartTimeout bounds the time from the start of the process to its Hello; 0: 20 s.
+	// StartTimeout bounds the time from the start of the process to its Hello; 0: DefaultStartTimeout.
 	StartTimeout time.Duration
 	// Patience multiplies every time-out of a case; 0: 1.
 	Patience float64
+	// Log, if not nil, gets what the runner writes to its standard output and error.
+	Log *launch.Log
 	// FromRunner and ToRunner rewrite the traffic: see vgw.Config.
 	FromRunner, ToRunner func() vgw.Tap
 	// Chunk and Fragment shape it: see websocket.Conn.Shape.
@@ -43,6 +45,9 @@ type Options struct {
 	// Via is told the virtual gateway's endpoint and names the one that runners dial instead (package proxy); nil: the same.
 	Via func(endpoint string) string
 }
+
+// DefaultStartTimeout is for runners that load much before they dial.
+const DefaultStartTimeout = 20 * time.Second
 
 // ErrNoRunner is wrapped when the program under test ended early or never dialed.
 var ErrNoRunner = errors.New("the runner did not start")
@@ -59,21 +64,25 @@ type Stage struct {
 	hello    *runnerv1alpha1.Hello
 	session  *vgw.Session // that shared cases use; nil: none
 	socket   *vgw.Socket
+	begun    int    // of the process's output: so much came before the case
+	before   string // what processes wrote that have ended since the case began
 
 	mu       sync.Mutex // guards what the recorder's callback touches
 	monitor  *monitor.Monitor
+	blame    *blame
 	findings []monitor.Finding
+	late     []monitor.Finding // of cases that were over
 }
 
 // NewStage opens the suite's ends; the runner is not started yet.
 func NewStage(options Options) (*Stage, error) {
 	if options.StartTimeout == 0 {
-		options.StartTimeout = 20 * time.Second
+		options.StartTimeout = DefaultStartTimeout
 	}
 	if options.Patience == 0 {
 		options.Patience = 1
 	}
-	s := &Stage{options: options, monitor: monitor.New()}
+	s := &Stage{options: options, monitor: monitor.New(), blame: newBlame()}
 	s.recorder = trace.NewRecorder(s.observe)
 	gates, err := gate.Listen()
 	if err != nil {
@@ -88,21 +97,6 @@ func NewStage(options Options) (*Stage, error) {
 	}
 	s.gates, s.gateway = gates, gateway
 	return s, nil
-}
-
-func (s *Stage) observe(e *trace.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.findings = append(s.findings, s.monitor.Observe(e)...)
-}
-
-// takeFindings is what the monitors found since the last call.
-func (s *Stage) takeFindings() []monitor.Finding {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := s.findings
-	s.findings = nil
-	return found
 }
 
 // Close ends the runner, and everything that was opened.
@@ -126,12 +120,23 @@ func (s *Stage) Hello(ctx context.Context) (*runnerv1alpha1.Hello, error) {
 	return s.hello, nil
 }
 
-// Output is what the runner's process has written.
+// maxOutput bounds what is kept of the processes that have ended since a case began.
+const maxOutput = 1 << 20
+
+// Output is what the runner's processes have written since the last case began.
 func (s *Stage) Output() string {
 	if s.process == nil {
-		return ""
+		return s.before
 	}
-	return s.process.Output()
+	return s.before + s.process.OutputSince(s.begun)
+}
+
+// forgetOutput begins the output of the next case.
+func (s *Stage) forgetOutput() {
+	s.before, s.begun = "", 0
+	if s.process != nil {
+		s.begun = s.process.Written()
+	}
 }
 
 // launch starts the process.
@@ -145,7 +150,7 @@ func (s *Stage) launch() error {
 		"CONFORM_GATE_URL": s.gates.URL(),
 	}
 	maps.Copy(env, s.options.Env)
-	process, err := launch.Start(s.options.Command, env)
+	process, err := launch.StartLogged(s.options.Command, env, s.options.Log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoRunner, err)
 	}
@@ -154,12 +159,28 @@ func (s *Stage) launch() error {
 	return nil
 }
 
+// dying is how long a process may take to end behind its socket.
+const dying = 500 * time.Millisecond
+
+// ending is the exit status of a process that ends about now: its socket is gone first.
+func (s *Stage) ending() (code int, ended bool) {
+	if s.process == nil {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.scale(dying))
+	defer cancel()
+	code, err := s.process.Exit(ctx)
+	return code, err == nil
+}
+
 // kill ends the process, and what is left of its link.
 func (s *Stage) kill() {
 	if s.process == nil {
 		return
 	}
 	s.process.Kill()
+	s.before = s.Output()
+	s.before, s.begun = s.before[max(0, len(s.before)-maxOutput):], 0
 	s.recorder.Add(&trace.Event{Happening: trace.ProcessEnded, Note: "killed by the suite"})
 	if s.socket != nil {
 		s.socket.Cut("the process was killed")
@@ -187,7 +208,7 @@ func (s *Stage) next(ctx context.Context) (*vgw.Socket, *runnerv1alpha1.Hello, e
 	if !s.dialed {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), s.options.StartTimeout,
-			fmt.Errorf("%w: no Hello within %v", ErrNoRunner, s.options.StartTimeout))
+			fmt.Errorf("%w: no Hello within %v", errLate, s.options.StartTimeout))
 		defer cancel()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -197,24 +218,46 @@ func (s *Stage) next(ctx context.Context) (*vgw.Socket, *runnerv1alpha1.Hello, e
 		select {
 		case <-process.Done():
 			code, _ := process.Exit(context.Background())
-			cancel(fmt.Errorf("%w: its process ended with status %d", ErrNoRunner, code))
+			cancel(fmt.Errorf("%w: its command %s", ErrNoRunner, launch.Ending(code)))
 		case <-ctx.Done():
 		}
 	}()
 	socket, err := s.gateway.Accept(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, s.undialed(ctx, err)
 	}
 	hello, err := socket.Hello(ctx)
-	if err != nil {
-		socket.Cut("no Hello")
-		if !s.dialed && !errors.Is(err, ErrNoRunner) {
-			err = fmt.Errorf("%w: no Hello: %w", ErrNoRunner, err)
-		}
-		return nil, nil, err
+	switch {
+	case err == nil:
+		s.dialed = true
+		return socket, hello, nil
+	case errors.Is(err, errLate):
+		err = fmt.Errorf("%w: it dialed, and said nothing", context.Cause(ctx))
+	case errors.Is(err, ErrNoRunner):
+		err = context.Cause(ctx)
+	case !s.dialed:
+		err = fmt.Errorf("%w: no Hello: %w", ErrNoRunner, err)
 	}
-	s.dialed = true
-	return socket, hello, nil
+	socket.Cut("no Hello")
+	return nil, nil, err
+}
+
+// errLate is a runner that lives, and does not say Hello.
+var errLate = fmt.Errorf("%w", ErrNoRunner)
+
+// undialed says why there is no socket.
+func (s *Stage) undialed(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	refusal := s.gateway.Refusal()
+	switch {
+	case !errors.Is(cause, ErrNoRunner):
+		return err
+	case refusal != "":
+		return fmt.Errorf("%w: %s", cause, refusal)
+	case errors.Is(cause, errLate):
+		return fmt.Errorf("%w: it never dialed STAGEDOOR_ENDPOINT, %s", cause, s.gateway.Endpoint())
+	}
+	return cause
 }
 
 // shared makes sure that there is a link for shared cases.
@@ -226,7 +269,8 @@ func (s *Stage) shared(ctx context.Context) error {
 		return nil
 	}
 	s.retire()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.scale(10*time.Second), fmt.Errorf("%w again", ErrNoRunner))
+	again := s.scale(10 * time.Second)
+	ctx, cancel := context.WithTimeoutCause(ctx, again, fmt.Errorf("%w again: it did not dial within %v", ErrNoRunner, again))
 	defer cancel()
 	socket, hello, err := s.next(ctx)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/pattern"
+	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/vgw"
 )
 
@@ -377,10 +378,20 @@ func (r *run) gate(ctx context.Context, m *conformancev1alpha1.Gate) error {
 		return fmt.Errorf("%w: %s is no gate", errHarness, m.Reached+m.Open)
 	}
 	if m.Open != "" {
-		r.stage.gates.Open(id)
+		r.openGate(id)
 		return nil
 	}
-	return r.stage.gates.Reached(ctx, id)
+	if err := r.stage.gates.Reached(ctx, id); err != nil {
+		return err
+	}
+	r.stage.recorder.Add(&trace.Event{Happening: trace.GateReached, Note: id})
+	return nil
+}
+
+// openGate is in the trace before what comes of it.
+func (r *run) openGate(id string) {
+	r.stage.recorder.Add(&trace.Event{Happening: trace.GateOpened, Note: id})
+	r.stage.gates.Open(id)
 }
 
 func (r *run) stored(m *conformancev1alpha1.Stored) error {

@@ -14,6 +14,7 @@ import (
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/gate"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/tap"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	// Frames is how many are sent at most, For the time after which no other one is.
 	Frames int
 	For    time.Duration
+	// Keep makes a Found of what is found: the fewest frames that do it again.
+	Keep bool
 }
 
 // Report is what a campaign came to.
@@ -33,6 +36,7 @@ type Report struct {
 	// Why is what went wrong; nil: nothing did. Shots are what was sent since the canary sang last.
 	Why   error
 	Shots []Shot
+	Found *Found // if it was asked for, and there was an actor to aim at
 	// Output is what the runner wrote, if something went wrong.
 	Output string
 }
@@ -45,21 +49,40 @@ type Shot struct {
 
 func (s Shot) String() string { return s.How + ": " + hex.EncodeToString(s.Body) }
 
-// Run runs a campaign. The error is about the campaign itself.
-func Run(ctx context.Context, cfg Config) (*Report, error) {
+// ErrNoStart is wrapped when the runner does not come up, or answers nothing before the first frame.
+var ErrNoStart = errors.New("the runner did not start")
+
+// begin starts a runner, and hears the canary. done ends it.
+func begin(ctx context.Context, command string) (t *target, done func(), err error) {
 	gates, err := gate.Listen()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer gates.Close()
-	t, err := launchTarget(cfg.Command, gates.URL())
+	if t, err = launchTarget(command, gates.URL()); err != nil {
+		gates.Close()
+		return nil, nil, err
+	}
+	done = func() {
+		t.close()
+		gates.Close()
+	}
+	if err := t.sing(ctx); err != nil {
+		done()
+		if last, _ := plain.Last(t.process.Output(), 1); len(last) > 0 {
+			err = fmt.Errorf("%w; its last line: %s", err, last[0])
+		}
+		return nil, nil, fmt.Errorf("%w: %w", ErrNoStart, err)
+	}
+	return t, done, nil
+}
+
+// Run runs a campaign. The error is about the runner's start, or the campaign itself.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	t, done, err := begin(ctx, cfg.Command)
 	if err != nil {
 		return nil, err
 	}
-	defer t.close()
-	if err := t.sing(ctx); err != nil {
-		return nil, fmt.Errorf("before the first frame: %w\n%s", err, t.process.Output())
-	}
+	defer done()
 	began := time.Now()
 	random := rand.New(rand.NewPCG(cfg.Seed, 1))
 	mutator := &Mutator{Random: random}
@@ -73,6 +96,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		}
 		if err != nil && ctx.Err() == nil {
 			report.Why, report.Shots, report.Output = err, shots, t.process.Output()
+			if cfg.Keep && t.aimedAt != nil {
+				report.Found = shrink(ctx, cfg, report, t.aimedAt, t.aimed)
+			}
 			return report, nil
 		}
 	}
@@ -93,6 +119,9 @@ func (t *target) shoot(ctx context.Context, m *Mutator, n int) ([]Shot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if victim != t.aimedAt {
+		t.aimedAt, t.aimed = victim, nil
+	}
 	t.victim = victim
 	var shots []Shot
 	for range n {
@@ -102,6 +131,8 @@ func (t *target) shoot(ctx context.Context, m *Mutator, n int) ([]Shot, error) {
 			continue
 		}
 		shots = append(shots, Shot{body, how})
+		t.aimed = append(t.aimed, Shot{body, how})
+		t.aimed = t.aimed[max(0, len(t.aimed)-maxAimed):]
 		if victim.session.SendRaw(body) != nil {
 			break
 		}

@@ -31,6 +31,9 @@ type target struct {
 	canary *guest
 	victim *guest
 	number int
+
+	aimedAt *guest // the last victim
+	aimed   []Shot // at it, so far
 }
 
 // guest is an actor in a session.
@@ -38,6 +41,7 @@ type guest struct {
 	session *vgw.Session
 	actor   *vgw.Actor
 	ref     uint64
+	kind    string
 }
 
 func launchTarget(command string, gateURL string) (*target, error) {
@@ -101,7 +105,7 @@ func (t *target) link(ctx context.Context) (*vgw.Session, error) {
 		select {
 		case <-dialed:
 		case <-t.process.Done():
-			return nil, errors.New("the process has ended")
+			return nil, t.ended()
 		case <-ctx.Done():
 			return nil, errors.New("the runner does not come back")
 		}
@@ -119,6 +123,12 @@ func open(s *vgw.Socket) bool {
 	default:
 		return true
 	}
+}
+
+// ended says how the process did.
+func (t *target) ended() error {
+	code, _ := t.process.Exit(context.Background())
+	return fmt.Errorf("the process %s", launch.Ending(code))
 }
 
 // errMoved: the session ended meanwhile, which a runner may do.
@@ -144,7 +154,7 @@ func (t *target) enter(ctx context.Context, g *guest, kind string) (*guest, erro
 	if err := t.await(ctx, session, from, ready); err != nil {
 		return nil, fmt.Errorf("actor of type %s is not ready: %w", kind, err)
 	}
-	return &guest{session, actor, m.Actor}, nil
+	return &guest{session, actor, m.Actor, kind}, nil
 }
 
 // patience is how long a runner may take to come to itself.
@@ -165,7 +175,7 @@ func (t *target) await(ctx context.Context, session *vgw.Session, from int, fits
 		case <-socket.Done():
 			stop(errMoved)
 		case <-t.process.Done():
-			stop(errors.New("the process has ended"))
+			stop(t.ended())
 		case <-inner.Done():
 		}
 	}()

@@ -2,10 +2,13 @@ package killmatrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 )
 
 // Inside is a mutant inside a runner.
@@ -19,8 +22,11 @@ type Inside struct {
 func ListInside(ctx context.Context, command string) ([]Inside, error) {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	cmd.Env = append(os.Environ(), "CONFORM_MUTANT=list")
-	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) && len(failed.Stderr) > 0 {
+		last, _ := plain.Last(string(failed.Stderr), 5)
+		err = fmt.Errorf("%w; it wrote: %s", err, strings.Join(last, "; "))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list the mutants inside %q: %w", command, err)
 	}

@@ -45,14 +45,16 @@ type Matrix struct {
 	Broken []Cell `json:"broken,omitempty"`
 	// Vacuous are cases that kill no mutant.
 	Vacuous []string `json:"vacuous,omitempty"`
-	// Unknown are cases with the name of a mutant that is not there.
+	// Unknown are cases with the name of a mutant that is not there, in plane G mutants with one of a case.
 	Unknown []string `json:"unknown,omitempty"`
+
+	subject string // what is under test; empty: the runner
 }
 
 // Row is one mutant.
 type Row struct {
 	Name   string   `json:"name"`
-	Place  string   `json:"place"` // wire or runner
+	Place  string   `json:"place"` // wire, runner or gateway
 	Does   string   `json:"does"`
 	Breaks []string `json:"breaks"`
 	Cells  []Cell   `json:"cases"`
@@ -106,7 +108,7 @@ func (m *Matrix) Survivors() []string {
 func (m *Matrix) Err() error {
 	var all []error
 	for _, c := range m.Broken {
-		all = append(all, fmt.Errorf("%s fails on the runner as it is: %s", c.Case, c.Message))
+		all = append(all, fmt.Errorf("%s fails on the %s as it is: %s", c.Case, cmp.Or(m.subject, "runner"), c.Message))
 	}
 	for _, r := range m.Rows {
 		if !r.Killed() && !r.Unclaimed() {
@@ -118,7 +120,7 @@ func (m *Matrix) Err() error {
 		}
 	}
 	for _, name := range m.Unknown {
-		all = append(all, fmt.Errorf("there is no mutant such as in %s", name))
+		all = append(all, fmt.Errorf("a name that nobody has: %s", name))
 	}
 	for _, id := range m.Vacuous {
 		all = append(all, fmt.Errorf("%s kills no mutant", id))
@@ -243,7 +245,7 @@ func (cfg *Config) broken(ctx context.Context, tries []attempt) ([]Cell, error) 
 		switch cell := judge(stage.Run(ctx, c), c, Row{}); cell.Status {
 		case string(engine.Pass), string(engine.Skip):
 		case string(engine.NoStart):
-			return nil, fmt.Errorf("the runner as it is: %s", cell.Message)
+			return nil, fmt.Errorf("%w%s", engine.ErrNoRunner, strings.TrimPrefix(cell.Message, engine.ErrNoRunner.Error()))
 		default:
 			broken = append(broken, cell)
 		}

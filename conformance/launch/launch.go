@@ -1,11 +1,11 @@
 // Package launch runs the program under test: a shell command in a process group of its own, with the environment that tells it
-// where the suite is. What it writes is kept, up to a bound, and never read as anything but text.
+// where the suite is. What it writes is kept, up to a bound, and never read as anything but text; a Log writes it to a file, too.
 //
-// Whoever starts a Process ends it with Kill, which waits until the whole group is gone. A Process is safe for concurrent use.
+// Whoever starts a Process ends it with Kill, which waits until the whole group is gone. Process and Log are safe for concurrent
+// use.
 package launch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,22 +19,24 @@ import (
 // Process is one run of the command.
 type Process struct {
 	cmd    *exec.Cmd
-	output *tail
+	output *output
 	done   chan struct{}
 
 	mu   sync.Mutex
 	code int
 }
 
-// maxOutput is how much of the output is kept: its beginning and its end, half each.
-const maxOutput = 1 << 20
-
 // outlive has the shell wait for the command when a signal comes to both of them: its status is what counts.
-const outlive = "trap : TERM INT\n"
+const outlive = "trap : TERM INT; "
 
 // Start runs the command with these variables besides the suite's own environment.
 func Start(command string, env map[string]string) (*Process, error) {
-	p := &Process{cmd: exec.Command("/bin/sh", "-c", outlive+command), output: &tail{limit: maxOutput}, done: make(chan struct{})}
+	return StartLogged(command, env, nil)
+}
+
+// StartLogged does what Start does, and has the log write what the command writes; nil: there is none.
+func StartLogged(command string, env map[string]string, log *Log) (*Process, error) {
+	p := &Process{cmd: exec.Command("/bin/sh", "-c", outlive+command), output: newOutput(log), done: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.WaitDelay = time.Second // a grandchild that left the group may keep the pipe
@@ -61,6 +63,7 @@ func (p *Process) wait() {
 	p.mu.Lock()
 	p.code = code
 	p.mu.Unlock()
+	p.output.end()
 	close(p.done)
 }
 
@@ -89,8 +92,27 @@ func (p *Process) Exit(ctx context.Context) (int, error) {
 	}
 }
 
+// Ending says in words how a process ended that has this exit status.
+func Ending(code int) string {
+	switch {
+	case code == 126:
+		return "ended with status 126: the shell must not execute that"
+	case code == 127:
+		return "ended with status 127: the shell finds no such command"
+	case code > 128 && code <= 128+64:
+		return fmt.Sprintf("was ended by signal %d (%v)", code-128, syscall.Signal(code-128))
+	}
+	return fmt.Sprintf("ended with status %d", code)
+}
+
 // Output is what it has written to standard output and standard error.
-func (p *Process) Output() string { return p.output.String() }
+func (p *Process) Output() string { return p.output.since(0) }
+
+// Written is how many bytes it has written.
+func (p *Process) Written() int { return p.output.written() }
+
+// OutputSince is what it has written behind the first n bytes.
+func (p *Process) OutputSince(n int) string { return p.output.since(n) }
 
 // Signal sends a signal to the whole group.
 func (p *Process) Signal(sig syscall.Signal) error {
@@ -121,40 +143,4 @@ func (p *Process) Stop(grace time.Duration) {
 		}
 	}
 	p.Kill()
-}
-
-// tail keeps the beginning and the end of what is written.
-type tail struct {
-	limit int
-
-	mu    sync.Mutex
-	first []byte
-	last  []byte
-	lost  int
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := len(b)
-	if room := t.limit/2 - len(t.first); room > 0 {
-		take := min(room, len(b))
-		t.first, b = append(t.first, b[:take]...), b[take:]
-	}
-	t.last = append(t.last, b...)
-	if over := len(t.last) - t.limit; over > 0 { // halved seldom, not at each write
-		cut := over + t.limit/2
-		t.last = append([]byte(nil), t.last[cut:]...)
-		t.lost += cut
-	}
-	return n, nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.lost == 0 {
-		return string(t.first) + string(t.last)
-	}
-	return string(bytes.ToValidUTF8(t.first, nil)) + fmt.Sprintf("\n… %d bytes left out …\n", t.lost) + string(t.last)
 }

@@ -113,6 +113,8 @@ func (e *Env) special(m map[string]any) (any, error) {
 			return arg, nil
 		case "$repeat":
 			return e.repeat(arg)
+		case "$concat":
+			return e.concat(arg)
 		case "$tag":
 			return e.tag(arg)
 		case "$map":
@@ -147,6 +149,27 @@ func (e *Env) repeat(arg any) (any, error) {
 		return nil, fmt.Errorf("$repeat of %v: want [text, n]", arg)
 	}
 	return strings.Repeat(text, int(n)), nil
+}
+
+// concat joins texts and variables that are text.
+func (e *Env) concat(arg any) (any, error) {
+	list, ok := arg.([]any)
+	if !ok {
+		return nil, fmt.Errorf("$concat of %v: want a list of texts", arg)
+	}
+	var all strings.Builder
+	for _, item := range list {
+		v, err := e.native(item)
+		if err != nil {
+			return nil, err
+		}
+		text, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("$concat of %v, which is no text", item)
+		}
+		all.WriteString(text)
+	}
+	return all.String(), nil
 }
 
 // number is a number or a variable that is one.

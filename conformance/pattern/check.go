@@ -197,7 +197,7 @@ func (s *Scope) Value(tree any, isPattern bool) error {
 }
 
 // values are what may stand where a value is wanted.
-var values = []string{"$float", "$bytes", "$bytesOf", "$undefined", "$tag", "$map", "$text", "$repeat", "$exactly"}
+var values = []string{"$float", "$bytes", "$bytesOf", "$undefined", "$tag", "$map", "$text", "$repeat", "$concat", "$exactly"}
 
 // matcher checks what begins with $; inner checks a pattern of the same place.
 func (s *Scope) matcher(m map[string]any, inner func(any) error) error {
@@ -206,6 +206,14 @@ func (s *Scope) matcher(m map[string]any, inner func(any) error) error {
 		var err error
 		switch key {
 		case "$any", "$absent", "$undefined", "$text", "$float", "$tag", "$map", "$repeat":
+		case "$concat":
+			list, is := arg.([]any)
+			if !is {
+				return errors.New("$concat takes a list")
+			}
+			for _, item := range list {
+				err = errors.Join(err, s.Value(item, false))
+			}
 		case "$is", "$not", "$exactly":
 			err = inner(arg)
 		case "$oneOf", "$has":

@@ -199,7 +199,7 @@ func (e *Env) fitsPayload(got payload, want map[string]any) error {
 	if _, ok := want["hex"]; ok {
 		b, err := hexBytes(want["hex"])
 		if err == nil && !bytes.Equal(got.b, b) {
-			err = fmt.Errorf("is %x, want %x", got.b, b)
+			err = fmt.Errorf("is %s, want %s", diagnosed(got.b), diagnosed(b))
 		}
 		return err
 	}
@@ -302,11 +302,28 @@ func show(v any) string {
 	case float64:
 		return fmt.Sprintf("the float %v", t)
 	case protoreflect.Message:
-		return "{" + clip(fmt.Sprint(t.Interface()), 300) + "}"
+		return Show(t)
+	case []any:
+		if slices.ContainsFunc(t, func(item any) bool { _, is := item.(protoreflect.Message); return is }) {
+			return clip(showAll(t), 300)
+		}
 	case nil:
 		return "null"
 	}
 	return clip(fmt.Sprint(v), 300)
+}
+
+// Show is a message as text, on one line and shortened.
+func Show(m protoreflect.Message) string {
+	return "{" + clip(strings.Join(strings.Fields(fmt.Sprint(m.Interface())), " "), 300) + "}" // its white space varies on purpose
+}
+
+func showAll(items []any) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = show(item)
+	}
+	return "[" + strings.Join(texts, " ") + "]"
 }
 
 func clip(text string, n int) string {
@@ -314,6 +331,15 @@ func clip(text string, n int) string {
 		return text[:n] + "…"
 	}
 	return text
+}
+
+// diagnosed is CBOR as its bytes and in diagnostic notation, which tells 1 from 1.0.
+func diagnosed(b []byte) string {
+	text, err := cbor.Diagnose(b)
+	if err != nil {
+		return fmt.Sprintf("%x", b)
+	}
+	return fmt.Sprintf("%x = %s", b, clip(text, 200))
 }
 
 func showBytes(b []byte) string {

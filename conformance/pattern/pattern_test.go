@@ -48,6 +48,7 @@ func TestValuesBecomeCBOR(t *testing.T) {
 		`{"$map": [[1, 2]]}`:              "a10102",
 		`{"$map": [[{"$bytes":"00"},2]]}`: "a1410002",
 		`{"$repeat": ["x", 3]}`:           "63787878",
+		`{"$concat": ["a", "b"]}`:         "626162",
 		`{"$text": "$n"}`:                 "62246e",
 	} {
 		b, err := e.Encode(tree(t, text))
@@ -55,7 +56,7 @@ func TestValuesBecomeCBOR(t *testing.T) {
 			t.Errorf("%s is %x, want %s (%v)", text, b, want, err)
 		}
 	}
-	for _, text := range []string{`"$missing"`, `"$ "`, `{"$any": true}`, `{"$float": "x"}`, `{"$repeat": 1}`, `{"$tag": 1}`} {
+	for _, text := range []string{`"$missing"`, `"$ "`, `{"$any": true}`, `{"$float": "x"}`, `{"$repeat": 1}`, `{"$tag": 1}`, `{"$concat": "a"}`, `{"$concat": ["a", 1]}`} {
 		if _, err := e.Encode(tree(t, text)); err == nil {
 			t.Errorf("%s is a value", text)
 		}

@@ -50,11 +50,17 @@ func creditReturns(p *play) {
 	r, c, ref, connection, size := credited(p)
 	window := int(r.welcome.Limits.EventWindow)
 	credit, sent, n := window, 0, 0
+	ours := func(m *runnerv1alpha1.Credit) bool { return m.Actor == ref }
+	take := func(m *runnerv1alpha1.Credit) {
+		credit = max(credit, int(m.Offset))
+		p.check(credit <= sent+window, "offset", "the offset is %d, more than a window beyond the %d that were sent", credit, sent)
+	}
 	for ; sent < 3*window; n++ {
+		for has(r, ours) { // as soon as it is there: later it would be less than a window beyond
+			take(want(r, ours))
+		}
 		for sent+size > credit {
-			m := want(r, func(m *runnerv1alpha1.Credit) bool { return m.Actor == ref })
-			credit = max(credit, int(m.Offset))
-			p.check(credit <= sent+window, "offset", "the offset is %d, more than a window beyond the %d that were sent", credit, sent)
+			take(want(r, ours))
 		}
 		r.send(sized(ref, connection, size))
 		sent += size

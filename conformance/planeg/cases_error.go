@@ -67,32 +67,22 @@ func refusal(p *play) {
 
 func httpErrors(p *play) {
 	r := p.runner()
-	type answer struct {
-		status int
-		body   object
-	}
-	answers := make(chan answer, 1)
-	path := "/v1/actors/" + p.kind + ":a/actions/x"
-	ask := func() {
-		status, body := p.http("POST", path, `{"args":[]}`)
-		answers <- answer{status, body}
-	}
-	go ask()
+	answers := p.asking("POST", p.action(":a"), `{"args":[]}`)
 	r.begin()
 	call := want[*runnerv1alpha1.Call](r)
 	r.send(&runnerv1alpha1.CallResult{Actor: call.Actor, Id: call.Id, Error: &commonv1alpha1.Error{Group: "user", Code: "no_money", Message: "Not enough.", Ran: commonv1alpha1.Ran_RAN_YES}})
-	a := <-answers
+	a := p.answered(answers)
 	e, _ := a.body["error"].(object)
-	p.check(a.status == 400 && codeOf(a.body) == "user.no_money" && e["ran"] == "yes", "user", "the answer is %d %s", a.status, show(a.body))
-	go ask()
+	p.check(a.status == 400 && codeOf(a.body) == "user.no_money" && e["ran"] == "yes", "user", "the answer is %d %s", a.status, a.text)
+	answers = p.asking("POST", p.action(":a"), `{"args":[]}`)
 	call = want[*runnerv1alpha1.Call](r)
 	r.send(&runnerv1alpha1.CallResult{Actor: call.Actor, Id: call.Id})
-	a = <-answers
+	a = p.answered(answers)
 	output, there := a.body["output"]
-	p.check(a.status == 200 && there && output == nil, "null", "an action without result answers %d %s", a.status, show(a.body))
-	status, body := p.http("POST", "/v1/actors/"+p.kind+":nobody/actions/x?mode=get", `{"args":[]}`)
-	e, _ = body["error"].(object)
-	p.check(status == 404 && codeOf(body) == "actor.not_found" && e["ran"] == "no", "missing", "the answer is %d %s", status, show(body))
+	p.check(a.status == 200 && there && output == nil, "null", "an action without result answers %d %s", a.status, a.text)
+	a = p.ask("POST", p.action(":nobody")+"?mode=get", `{"args":[]}`)
+	e, _ = a.body["error"].(object)
+	p.check(a.status == 404 && codeOf(a.body) == "actor.not_found" && e["ran"] == "no", "missing", "the answer is %d %s", a.status, a.text)
 }
 
 func failedStart(p *play) {

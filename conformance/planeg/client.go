@@ -1,10 +1,6 @@
 package planeg
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"net/http"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -199,30 +195,4 @@ func codeOf(o object) string {
 	group, _ := e["group"].(string)
 	code, _ := e["code"].(string)
 	return group + "." + code
-}
-
-// http asks over HTTP.
-func (p *play) http(method, path, body string) (status int, answer object) {
-	r, err := http.NewRequestWithContext(p.ctx, method, p.gateway.url(path), bytes.NewReader([]byte(body)))
-	if err != nil {
-		p.failf("http", "%v", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	if p.clientToken != "" {
-		r.Header.Set("Authorization", "Bearer "+p.clientToken)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.failf("http", "%v", err)
-	}
-	b, err := io.ReadAll(io.LimitReader(response.Body, maxFrame))
-	_ = response.Body.Close()
-	if err == nil && len(b) > 0 {
-		err = json.Unmarshal(b, &answer)
-	}
-	if err != nil {
-		p.failf("http", "%s %s answers %q: %v", method, path, short(string(b)), err)
-	}
-	p.note("%s %s answers %d %s", method, path, response.StatusCode, short(string(b)))
-	return response.StatusCode, answer
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/launch"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/websocket"
 )
 
@@ -79,9 +80,10 @@ func (g *Gateway) await(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-g.process.Done():
-			return fmt.Errorf("%w: it ended: %s", ErrNoGateway, g.Output())
+			code, _ := g.process.Exit(ctx)
+			return fmt.Errorf("%w: it %s%s", ErrNoGateway, launch.Ending(code), g.last())
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w (%w): %s", ErrNoGateway, context.Cause(ctx), why, g.Output())
+			return fmt.Errorf("%w: %w (%w)%s", ErrNoGateway, context.Cause(ctx), why, g.last())
 		}
 	}
 }
@@ -116,6 +118,15 @@ func (g *Gateway) socket(path string) string { return "ws://" + g.address + path
 
 // Alive says whether the program has not ended.
 func (g *Gateway) Alive() bool { return g.process != nil && g.process.Alive() }
+
+// last is the last line that it wrote, behind what an error says.
+func (g *Gateway) last() string {
+	lines, _ := plain.Last(g.process.Output(), 1)
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; its last line: " + lines[0]
+}
 
 // Output is the end of what it wrote.
 func (g *Gateway) Output() string {

@@ -30,9 +30,10 @@ func TestOurGatewayKeepsItsPart(t *testing.T) {
 	})
 	t.Run("with tokens", func(t *testing.T) {
 		holds(t, Config{
-			Command: command + " --runner-token right --client-token client", RunnerToken: "right", ClientToken: "client",
+			Command:     command + " --runner-token right --client-token client --admin-token admin",
+			RunnerToken: "right", ClientToken: "client", AdminToken: "admin",
 			Cases: only(func(c *Case) bool {
-				return c.Tokens || c.ID == "GCALL-01" || c.ID == "GCLI-01" || c.ID == "GERR-05" || c.ID == "GCLI-09" || c.ID == "GCLI-11"
+				return c.Tokens || c.Admin || c.ID == "GHTTP-05" || c.ID == "GJSON-04" || c.ID == "GCALL-01" || c.ID == "GCLI-01" || c.ID == "GERR-05" || c.ID == "GCLI-09" || c.ID == "GCLI-11"
 			}),
 		})
 	})
@@ -88,6 +89,40 @@ func TestAGatewayThatDoesNotComeUp(t *testing.T) {
 	result.Conclude()
 	if result.Exit != verdict.ExitNoStart || len(result.Cases) != 3 {
 		t.Errorf("exit %d, %s", result.Exit, result.Verdict)
+	}
+}
+
+func TestACaseIsRepeatedAsItWasRun(t *testing.T) {
+	cfg := Config{
+		Command: "gw --port {port}", Repeat: 3, Patience: 2.5, StartTimeout: time.Minute, RunnerToken: "secret", ClientToken: "secret",
+		AdminToken: "secret", Again: verdict.Again{Environment: []string{"CONFORM_X=1"}},
+	}
+	want := "CONFORM_X=1 conform gateway --gateway 'gw --port {port}' --case GX-01 --repeat 3 --patience 2.5 --start-timeout 1m0s" +
+		` --runner-token "$RUNNER_TOKEN" --client-token "$CLIENT_TOKEN" --admin-token "$ADMIN_TOKEN"`
+	if got := cfg.again("GX-01"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestCasesAreSkippedForWantOfTokens(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		fits func(*Case) bool
+		lack string
+	}{
+		{Config{}, func(c *Case) bool { return c.Tokens }, "tokens"},
+		{Config{RunnerToken: "r", ClientToken: "c"}, func(c *Case) bool { return c.Admin }, "admin"},
+	} {
+		c.cfg.Command, c.cfg.Cases = "exit 3", only(c.fits)
+		result := Run(t.Context(), c.cfg)
+		if !slices.Equal(result.NotClaimed, []string{c.lack}) || len(result.Cases) == 0 {
+			t.Errorf("not claimed %v, want %s; %d cases", result.NotClaimed, c.lack, len(result.Cases))
+		}
+		for _, r := range result.Cases {
+			if r.Status != verdict.Skip || r.Profile != c.lack {
+				t.Errorf("%s: %s, profile %s, want a skip of %s", r.ID, r.Status, r.Profile, c.lack)
+			}
+		}
 	}
 }
 

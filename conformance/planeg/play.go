@@ -25,6 +25,8 @@ type Case struct {
 	Slow bool
 	// Tokens: it needs a gateway that asks for them.
 	Tokens bool
+	// Admin: it does what only admins may; a gateway that asks for tokens takes theirs.
+	Admin bool
 
 	run func(*play)
 }
@@ -36,6 +38,7 @@ type play struct {
 	startTimeout             time.Duration
 	kind                     string // actor type
 	runnerToken, clientToken string
+	adminToken               string
 	factor                   float64
 	recorder                 *trace.Recorder
 	numbers                  atomic.Uint64
@@ -120,3 +123,11 @@ func (p *play) next() uint64 { return p.numbers.Add(1) }
 func (p *play) unique(what string) string { return fmt.Sprintf("%s-%s-%d", p.kind, what, p.next()) }
 
 func (p *play) patience(d time.Duration) time.Duration { return time.Duration(float64(d) * p.factor) }
+
+// wait lets so much time go by, as the gateway asked for.
+func (p *play) wait(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-p.ctx.Done():
+	}
+}

@@ -168,12 +168,17 @@ func (r *runner) counts() (received, sent uint64) {
 // begin answers the StartActor that comes next, of that key if one is given; a new actor's state is 0.
 func (r *runner) begin(key ...string) *runnerv1alpha1.StartActor {
 	start := want(r, func(m *runnerv1alpha1.StartActor) bool { return len(key) == 0 || slices.Equal(m.Key, key) })
+	r.ready(start)
+	return start
+}
+
+// ready is the answer to StartActor, behind the first commit of a new actor.
+func (r *runner) ready(start *runnerv1alpha1.StartActor) {
 	if start.Create {
 		r.commit(start.Actor, 1, "\x00", 0)
 		r.acked(start.Actor, 1)
 	}
 	r.send(&runnerv1alpha1.ActorReady{Actor: start.Actor})
-	return start
 }
 
 func (r *runner) commit(ref, version uint64, state string, outputs uint32) {

@@ -23,8 +23,10 @@ type Config struct {
 	// Patience multiplies every time-out; 0: 1.
 	Patience float64
 	Version  string
-	// RunnerToken and ClientToken are for gateways that ask for them.
-	RunnerToken, ClientToken string
+	// The tokens are for gateways that ask for them.
+	RunnerToken, ClientToken, AdminToken string
+	// Again is how a case is repeated by hand, without its words.
+	Again verdict.Again
 	// Progress, if not nil, is told of each case when it is over, one at a time.
 	Progress func(verdict.Case)
 }
@@ -35,11 +37,13 @@ func Run(ctx context.Context, cfg Config) *verdict.Result {
 		Schema: 1, Suite: cfg.Version, Subject: "gateway", Command: cfg.Command, Protocol: 1, Jobs: max(1, cfg.Jobs),
 		Repeat: max(1, cfg.Repeat), Started: time.Now(), Claimed: []string{profile},
 	}}
-	switch tokens := cfg.RunnerToken != "" && cfg.ClientToken != ""; {
-	case tokens:
+	if cfg.tokens() {
 		b.result.Claimed = append(b.result.Claimed, tokenProfile)
-	case slices.ContainsFunc(cfg.Cases, func(c *Case) bool { return c.Tokens }):
-		b.result.NotClaimed = []string{tokenProfile}
+	}
+	for _, profile := range []string{tokenProfile, adminProfile} {
+		if slices.ContainsFunc(cfg.Cases, func(c *Case) bool { return cfg.lacks(c) == profile }) {
+			b.result.NotClaimed = append(b.result.NotClaimed, profile)
+		}
 	}
 	// The slow ones first, so that the others run beside them.
 	slices.SortStableFunc(b.queue, func(x, y *Case) int { return rank(x) - rank(y) })
@@ -56,11 +60,36 @@ func Run(ctx context.Context, cfg Config) *verdict.Result {
 	return b.result
 }
 
-// What reports call plane G, and those of its cases that need a gateway with tokens.
+// What reports call plane G, and those of its cases that need a gateway with tokens, or an admin's where it has some.
 const (
 	profile      = "gateway"
 	tokenProfile = "tokens"
+	adminProfile = "admin"
 )
+
+// Profile is what a case belongs to.
+func (c *Case) Profile() string {
+	switch {
+	case c.Tokens:
+		return tokenProfile
+	case c.Admin:
+		return adminProfile
+	}
+	return profile
+}
+
+func (cfg *Config) tokens() bool { return cfg.RunnerToken != "" && cfg.ClientToken != "" }
+
+// lacks is the profile for want of which a case is skipped; empty: it can be run.
+func (cfg *Config) lacks(c *Case) string {
+	switch {
+	case c.Tokens && !cfg.tokens():
+		return tokenProfile
+	case c.Admin && cfg.ClientToken != "" && cfg.AdminToken == "":
+		return adminProfile
+	}
+	return ""
+}
 
 func rank(c *Case) int {
 	if c.Slow {
@@ -133,7 +162,7 @@ func (b *bench) run(c *Case) verdict.Case {
 		id, _, _ := strings.Cut(link, ":")
 		v.Requirements = append(v.Requirements, id)
 	}
-	v.Repeat = fmt.Sprintf("conform gateway --gateway '%s' --case %s", strings.ReplaceAll(b.cfg.Command, "'", `'\''`), c.ID)
+	v.Repeat = b.cfg.again(c.ID)
 	for range b.result.Repeat {
 		b.once(&v, c)
 		if v.Status != verdict.Pass && v.Status != verdict.Fail {
@@ -147,8 +176,8 @@ func (b *bench) run(c *Case) verdict.Case {
 }
 
 func (b *bench) once(v *verdict.Case, c *Case) {
-	if c.Tokens && (b.cfg.RunnerToken == "" || b.cfg.ClientToken == "") {
-		v.Status, v.Profile = verdict.Skip, tokenProfile
+	if lacking := b.cfg.lacks(c); lacking != "" {
+		v.Status, v.Profile = verdict.Skip, lacking
 		return
 	}
 	g, err := b.gateway(c)
@@ -172,7 +201,7 @@ func (b *bench) once(v *verdict.Case, c *Case) {
 	}
 	p := &play{
 		ctx: b.ctx, gateway: g, startTimeout: b.cfg.StartTimeout, factor: factor,
-		runnerToken: b.cfg.RunnerToken, clientToken: b.cfg.ClientToken,
+		runnerToken: b.cfg.RunnerToken, clientToken: b.cfg.ClientToken, adminToken: b.cfg.AdminToken,
 	}
 	began := time.Now()
 	status, code, why := perform(p, c)

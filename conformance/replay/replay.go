@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,7 +14,9 @@ import (
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 
 	"github.com/stagedoor-dev/stagedoor/conformance/engine"
+	"github.com/stagedoor-dev/stagedoor/conformance/gate"
 	"github.com/stagedoor-dev/stagedoor/conformance/launch"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/tap"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 	"github.com/stagedoor-dev/stagedoor/conformance/vgw"
@@ -61,7 +64,8 @@ type player struct {
 	cfg     Config
 	gateway *vgw.Gateway
 	process *launch.Process
-	gates   *httptest.Server
+	gates   *gate.Server
+	env     map[string]string
 
 	socket  *vgw.Socket
 	hello   *runnerv1alpha1.Hello
@@ -71,19 +75,29 @@ type player struct {
 	report  Report
 }
 
-// Run replays. The error is about the runner's start, or the suite.
+// Run replays. The error is about the runner, which wraps engine.ErrNoRunner if it did not come up, or about the suite.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = 5 * time.Second
 	}
 	p := &player{cfg: cfg, taken: map[int]bool{}, reads: map[readID]uint64{}}
-	p.gates = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	defer p.gates.Close()
 	var err error
 	if p.gateway, err = vgw.Listen(vgw.Config{}); err != nil {
 		return nil, err
 	}
 	defer p.gateway.Close()
+	if p.gates, err = gate.Listen(); err != nil {
+		return nil, err
+	}
+	defer p.gates.Close()
+	p.env = map[string]string{
+		"STAGEDOOR_ENDPOINT": p.gateway.Endpoint(), "STAGEDOOR_TOKEN": engine.Token, "STAGEDOOR_RUNNER_NAME": "conform", "CONFORM_GATE_URL": p.gates.URL(),
+	}
+	if !slices.ContainsFunc(cfg.Events, func(e *trace.Event) bool { return e.Happening == trace.GateOpened }) {
+		open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		defer open.Close()
+		p.env["CONFORM_GATE_URL"] = open.URL
+	}
 	if err := p.launch(); err != nil {
 		return nil, err
 	}
@@ -104,9 +118,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 }
 
 func (p *player) launch() error {
-	process, err := launch.Start(p.cfg.Runner, map[string]string{
-		"STAGEDOOR_ENDPOINT": p.gateway.Endpoint(), "STAGEDOOR_TOKEN": engine.Token, "STAGEDOOR_RUNNER_NAME": "conform", "CONFORM_GATE_URL": p.gates.URL,
-	})
+	process, err := launch.Start(p.cfg.Runner, p.env)
 	p.process = process
 	return err
 }
@@ -122,6 +134,12 @@ func (p *player) event(ctx context.Context, e *trace.Event) error {
 		return p.launch()
 	case e.Happening == trace.Opened:
 		return p.accept(ctx)
+	case e.Happening == trace.GateReached:
+		ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Patience, errors.New("it does not come there"))
+		defer cancel()
+		return p.gates.Reached(ctx, e.Note)
+	case e.Happening == trace.GateOpened:
+		p.gates.Open(e.Note)
 	case e.Happening == trace.Closed && p.socket != nil:
 		p.socket.Cut("as recorded")
 	case e.Happening == trace.Ended && p.socket != nil:
@@ -148,14 +166,33 @@ func restarts(events []*trace.Event) bool {
 	return false
 }
 
+// accept takes the runner's next socket, as long as its process lives.
 func (p *player) accept(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 4*p.cfg.Patience, errors.New("the runner does not dial"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 4*p.cfg.Patience, fmt.Errorf("the runner does not dial within %v", 4*p.cfg.Patience))
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	process := p.process
+	go func() {
+		select {
+		case <-process.Done():
+			code, _ := process.Exit(context.Background())
+			stop(fmt.Errorf("its command %s", launch.Ending(code)))
+		case <-ctx.Done():
+		}
+	}()
 	var err error
+	first := p.hello == nil
 	if p.socket, err = p.gateway.Accept(ctx); err == nil {
 		p.hello, err = p.socket.Hello(ctx)
 	}
-	return err
+	if err == nil || !first || ctx.Err() == nil {
+		return err
+	}
+	if last, _ := plain.Last(p.process.Output(), 1); len(last) > 0 {
+		return fmt.Errorf("%w: %w; its last line: %s", engine.ErrNoRunner, context.Cause(ctx), last[0])
+	}
+	return fmt.Errorf("%w: %w", engine.ErrNoRunner, context.Cause(ctx))
 }
 
 func (p *player) ended(ctx context.Context) error {

@@ -1,10 +1,12 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,17 @@ const recorded = `
   - connect: {}
   - start: {actor: $b, type: counter, wake: $a}
   - call: {actor: $b, action: add, args: {cbor: [1]}, result: {output: {cbor: 2}}}
+- id: AA-04
+  title: a gate that nobody opens before the end
+  requirements: [{id: CALL-5, hash: "000000"}]
+  profile: kv
+  steps:
+  - start: {actor: $a, type: echo}
+  - gate: {new: $g}
+  - call: {id: $c, actor: $a, action: awaitCancel, args: {cbor: [$g, "end"]}}
+  - gate: {reached: $g}
+  - send: {cancelCall: {actor: $a, id: $c, reason: caller}}
+  - expect: {callResult: {id: $c}}
 `
 
 // record runs the cases; the result is what was said in each.
@@ -116,6 +129,39 @@ func TestTheSameRunnerSaysTheSameAgain(t *testing.T) {
 		if report.Sent < 2 || report.Same < 3 || len(report.Differences) > 0 {
 			t.Errorf("%s: %d sent, %d came as recorded, differences %v", id, report.Sent, report.Same, report.Differences)
 		}
+	}
+}
+
+// With all gates open the action ends before it is cancelled: only the recorded order makes it do the same again.
+func TestGatesAreOpenedInTheRecordedOrder(t *testing.T) {
+	events := record(t)["AA-04"]
+	report, err := Run(t.Context(), Config{Runner: runner, Events: events})
+	if err != nil || len(report.Differences) > 0 {
+		t.Errorf("%v, %+v", err, report)
+	}
+	isGate := func(e *trace.Event) bool { return e.Happening == trace.GateReached || e.Happening == trace.GateOpened }
+	report, err = Run(t.Context(), Config{Runner: runner, Events: slices.DeleteFunc(slices.Clone(events), isGate), Patience: time.Second})
+	if err != nil || len(report.Differences) == 0 {
+		t.Errorf("without gates in the trace: %v, %+v", err, report)
+	}
+	closed := slices.DeleteFunc(slices.Clone(events), func(e *trace.Event) bool { return decoded(e).GetCall() != nil })
+	if _, err := Run(t.Context(), Config{Runner: runner, Events: closed, Patience: 300 * time.Millisecond}); err == nil || !strings.Contains(err.Error(), "at a gate") {
+		t.Errorf("a gate that nobody comes to: %v", err)
+	}
+}
+
+func decoded(e *trace.Event) *tap.Frame {
+	f := new(tap.Frame)
+	if e.Frame != nil {
+		_ = proto.Unmarshal(e.Frame, f)
+	}
+	return f
+}
+
+func TestARunnerThatDoesNotStartIsToldApart(t *testing.T) {
+	_, err := Run(t.Context(), Config{Runner: "echo no module; exit 3", Events: record(t)["AA-01"]})
+	if !errors.Is(err, engine.ErrNoRunner) || !strings.HasSuffix(err.Error(), "its command ended with status 3; its last line: no module") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -108,5 +108,6 @@ func fixture(t *testing.T) (*verdict.Result, Catalogue) {
 		{ID: "BB-2", Section: "Sub", Text: "Nothing is lost."},
 		{ID: "BB-3", Section: "Sub", Text: "Nobody asks for this."},
 		{ID: "BB-4", Section: "Sub", Text: "The gateway does this."},
-	}}
+		{ID: "BB-5", Section: "Sub", Text: "The store does this."},
+	}, Reasons: []requirement.Reason{{ID: "BB-5", Why: "No case has a hand on the store.", Held: []string{"store/a_test.go", "store/b"}}}}
 }

@@ -31,7 +31,8 @@ type page struct {
 	Failures             []*failure
 	NoStart              []verdict.Case
 	Sections             []section
-	Covered, Required    int
+	Spec                 *verdict.Coverage
+	Cover                []share
 	All                  []caseRow
 }
 
@@ -69,10 +70,8 @@ func HTML(r *verdict.Result, catalogue Catalogue) ([]byte, error) {
 			p.NoStart = append(p.NoStart, c)
 		}
 	}
-	for _, s := range p.Sections {
-		p.Covered += s.Covered
-		p.Required += len(s.Requirements)
-	}
+	p.Spec = Cover(r, catalogue)
+	p.Cover = coverageBar(p.Spec, p.Other)
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("write the page: %w", err)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	conformancev1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1"
@@ -12,7 +13,7 @@ import (
 type section struct {
 	Name         string
 	Requirements []requirementView
-	Covered      int
+	Note         string // what covers them, in few words
 	Failing      int
 }
 
@@ -20,14 +21,18 @@ type section struct {
 type requirementView struct {
 	ID    string
 	Text  []span
-	State string // worst of its cases, or "open": there is none
+	State string // worst of its cases; of one without: "excused" or "open"
 	Word  string
 	Cases []caseMark
+	// Of one without a case: why it has none, and what holds it.
+	Reason string
+	HeldBy []string
 }
 
 // caseMark is a case with its outcome, in few characters.
 type caseMark struct {
 	ID, Title string
+	Status    verdict.Status // "": it is of the other side
 	State     string
 	Word      string
 	Linked    bool // it has a section of its own, or a row in the list of cases
@@ -77,10 +82,11 @@ func class(s verdict.Status) string {
 
 // matrix lays the outcomes over the spec. Sections under an unnumbered heading are named with their chapter's number.
 func matrix(r *verdict.Result, catalogue Catalogue) []section {
-	marks := marksByRequirement(r, catalogue)
+	marks, coverage := marksByRequirement(r, catalogue), Cover(r, catalogue)
 	var sections []section
+	var within verdict.Coverage // of the last section
 	chapter, last := "", ""
-	for _, q := range catalogue.Requirements {
+	for i, q := range catalogue.Requirements {
 		if q.Section != "" && q.Section[0] >= '0' && q.Section[0] <= '9' {
 			chapter = q.Section
 		}
@@ -91,13 +97,16 @@ func matrix(r *verdict.Result, catalogue Catalogue) []section {
 		}
 		if name != last || len(sections) == 0 {
 			sections = append(sections, section{Name: name})
-			last = name
+			last, within = name, verdict.Coverage{}
 		}
 		s := &sections[len(sections)-1]
-		view := requirementView{ID: q.ID, Text: spans(q.Text), Cases: marks[q.ID]}
+		covered := coverage.Requirements[i]
+		within.Add(covered)
+		s.Note = note(&within, otherSide(r))
+		view := requirementView{ID: q.ID, Text: spans(q.Text), Cases: marks[q.ID], Reason: covered.Reason, HeldBy: covered.HeldBy}
 		view.State, view.Word = stateOf(view.Cases)
-		if len(view.Cases) > 0 {
-			s.Covered++
+		if covered.By == verdict.Excused {
+			view.State, view.Word = "excused", "held otherwise"
 		}
 		if view.State == string(verdict.Fail) || view.State == class(verdict.Unknown) {
 			s.Failing++
@@ -120,9 +129,9 @@ func marksByRequirement(r *verdict.Result, catalogue Catalogue) map[string][]cas
 		if ran[c.Id] {
 			continue
 		}
-		mark := caseMark{ID: c.Id, Title: c.Title, State: class(notRun), Word: wordOf(notRun)}
+		mark := caseMark{ID: c.Id, Title: c.Title, Status: notRun, State: class(notRun), Word: wordOf(notRun)}
 		if (c.Plane == conformancev1alpha1.Plane_PLANE_GATEWAY) != (r.Subject == "gateway") {
-			mark.State, mark.Word = "other", otherSide(r)+"'s side"
+			mark.Status, mark.State, mark.Word = "", "other", otherSide(r)+"'s side"
 		}
 		for _, link := range c.Requirements {
 			marks[link.Id] = append(marks[link.Id], mark)
@@ -139,25 +148,15 @@ func otherSide(r *verdict.Result) string {
 }
 
 func markOf(c verdict.Case) caseMark {
-	return caseMark{ID: c.ID, Title: visible(c.Title), State: class(c.Status), Word: wordOf(c.Status), Linked: true}
+	return caseMark{ID: c.ID, Title: visible(c.Title), Status: c.Status, State: class(c.Status), Word: wordOf(c.Status), Linked: true}
 }
 
 func stateOf(cases []caseMark) (state, word string) {
 	if len(cases) == 0 {
 		return "open", "no case"
 	}
-	at := -1
-	for _, c := range cases {
-		for i, s := range worst {
-			if class(s) == c.State && wordOf(s) == c.Word && i > at {
-				at, state, word = i, c.State, c.Word
-			}
-		}
-	}
-	if at < 0 {
-		return cases[0].State, cases[0].Word
-	}
-	return state, word
+	bad := slices.MaxFunc(cases, func(a, b caseMark) int { return slices.Index(worst, a.Status) - slices.Index(worst, b.Status) })
+	return bad.State, bad.Word
 }
 
 // spans splits a requirement's Markdown at its backticks.

@@ -18,10 +18,11 @@ import (
 )
 
 // Catalogue is what the suite could have asked: a page shows next to the outcomes what each case does, and which requirements
-// have no case.
+// have no case, with the reason.
 type Catalogue struct {
-	Cases        []*casefile.Case
+	Cases        []*casefile.Case          // of both sides
 	Requirements []requirement.Requirement // in the order of the spec
+	Reasons      []requirement.Reason
 }
 
 // JSON is result.json, which every other report can be made from.
@@ -76,6 +77,9 @@ func tone(r *verdict.Result) string {
 	}
 	return "bad"
 }
+
+// CoverageLine is the coverage of the spec in one line.
+func CoverageLine(r *verdict.Result) string { return r.Coverage.Line(otherSide(r)) }
 
 func subject(r *verdict.Result) string {
 	if r.Subject == "gateway" {

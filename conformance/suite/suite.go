@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/engine"
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
 	"github.com/stagedoor-dev/stagedoor/conformance/vgw"
 )
@@ -32,6 +34,10 @@ type Config struct {
 	Version string
 	// Record keeps the whole traces in the result.
 	Record bool
+	// Again is how a case is repeated by hand, without its words.
+	Again verdict.Again
+	// More are words that the command which repeats a case needs besides.
+	More []string
 	// Progress, if not nil, is told of each case when it is over, one at a time.
 	Progress func(verdict.Case)
 }
@@ -81,10 +87,11 @@ func (b *bench) first() (*engine.Stage, error) {
 	}
 	hello, err := stage.Hello(b.ctx)
 	if err != nil {
-		if output := strings.TrimSpace(stage.Output()); output != "" {
-			err = fmt.Errorf("%w; it wrote: %s", err, tail(output, 2000))
+		stage.Close() // so that all is there that it wrote
+		b.result.Output = tail(strings.TrimSpace(stage.Output()), maxOutput)
+		if last, _ := plain.Last(stage.Output(), 1); len(last) > 0 {
+			err = fmt.Errorf("%w; its last line: %s", err, last[0])
 		}
-		stage.Close()
 		return nil, err
 	}
 	b.meet(hello)
@@ -159,10 +166,13 @@ func (b *bench) work(stage *engine.Stage) {
 				continue
 			}
 		}
-		b.done(b.run(stage, c))
+		v := b.run(stage, c)
+		b.late(stage)
+		b.done(v)
 	}
 	if stage != nil {
 		stage.Close()
+		b.late(stage)
 		b.record(stage)
 	}
 }
@@ -190,8 +200,23 @@ func (b *bench) describe(c *casefile.Case) verdict.Case {
 	for _, link := range c.Requirements {
 		v.Requirements = append(v.Requirements, link.Id)
 	}
-	v.Repeat = fmt.Sprintf("conform run --runner '%s' --case %s --seed %d", strings.ReplaceAll(b.cfg.Options.Command, "'", `'\''`), c.Id, b.cfg.Seed)
+	v.Repeat = b.cfg.again(c.Id)
 	return v
+}
+
+// again is the command that repeats a case as it was run here.
+func (cfg *Config) again(id string) string {
+	words := []string{"run", "--runner", cfg.Options.Command, "--case", id, "--seed", strconv.FormatUint(cfg.Seed, 10)}
+	if cfg.Repeat > 1 {
+		words = append(words, "--repeat", strconv.Itoa(cfg.Repeat))
+	}
+	if p := cfg.Options.Patience; p != 0 && p != 1 {
+		words = append(words, "--patience", strconv.FormatFloat(p, 'g', -1, 64))
+	}
+	if d := cfg.Options.StartTimeout; d != 0 && d != engine.DefaultStartTimeout {
+		words = append(words, "--start-timeout", d.String())
+	}
+	return cfg.Again.With(cfg.Options.Env).Line(append(words, cfg.More...)...)
 }
 
 // severity orders statuses, so that a case has the worst of its runs.
@@ -235,15 +260,18 @@ func (b *bench) run(stage *engine.Stage, c *casefile.Case) verdict.Case {
 
 func (b *bench) keep(v *verdict.Case, out engine.Outcome) {
 	v.Status, v.Code, v.Message = verdict.Status(out.Status), out.Code, out.Message
-	v.Findings = nil
+	v.Findings, v.MoreFindings = nil, 0
 	for _, f := range out.Findings {
-		v.Findings = append(v.Findings, verdict.Finding{Monitor: f.Monitor, Text: f.Text, Seq: f.Seq})
+		v.Find(verdict.Finding{Monitor: f.Monitor, Text: f.Text, Seq: f.Seq})
 	}
 	if out.Status != engine.Skip {
-		v.Output = tail(out.Output, 8000)
+		v.Output = tail(strings.TrimSpace(out.Output), maxOutput)
 		v.Events, v.Lines = out.Events, verdict.LinesOf(out.Events)
 	}
 }
+
+// maxOutput is how much of a runner's output is kept of a case.
+const maxOutput = 8000
 
 // tail is the end of a text, whole runes.
 func tail(text string, n int) string {
@@ -287,6 +315,10 @@ func (b *bench) done(v verdict.Case) {
 	b.mu.Lock()
 	b.result.Cases = append(b.result.Cases, v)
 	b.mu.Unlock()
+	b.tell(v)
+}
+
+func (b *bench) tell(v verdict.Case) {
 	if b.cfg.Progress != nil {
 		b.progress.Lock()
 		defer b.progress.Unlock()

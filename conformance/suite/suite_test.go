@@ -55,6 +55,8 @@ func badRunner(mode string) int {
 		return 5
 	}
 	switch mode {
+	case "belated":
+		belated(conn)
 	case "crash":
 		_, _, _ = conn.Read() // a message of the case, or a Ping
 		fmt.Println("segmentation fault")

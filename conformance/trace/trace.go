@@ -37,6 +37,8 @@ const (
 	CaseBegan      = conformancev1alpha1.Happening_HAPPENING_CASE_BEGAN
 	CaseEnded      = conformancev1alpha1.Happening_HAPPENING_CASE_ENDED
 	StepBegan      = conformancev1alpha1.Happening_HAPPENING_STEP
+	GateReached    = conformancev1alpha1.Happening_HAPPENING_GATE_REACHED
+	GateOpened     = conformancev1alpha1.Happening_HAPPENING_GATE_OPENED
 )
 
 // Recorder collects the events of one runner's sockets in order.

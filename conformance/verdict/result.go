@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagedoor-dev/stagedoor/conformance/plain"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
 )
 
@@ -59,8 +60,13 @@ type Result struct {
 	NotClaimed []string `json:"notClaimed"` // profiles that the suite has cases for
 	Counts     Counts   `json:"counts"`
 
+	// Output is the end of what the program under test wrote that did not come up.
+	Output string `json:"output,omitempty"`
+
 	Cases  []Case   `json:"cases"`
 	Faults []string `json:"faults,omitempty"` // of the run as a whole: a stale list, a suite that went wrong
+
+	Coverage *Coverage `json:"coverage,omitempty"` // of the spec
 
 	Trace []*trace.Event `json:"-"` // of the whole run, if it was recorded
 }
@@ -97,8 +103,9 @@ type Case struct {
 	Message      string    `json:"message,omitempty"`
 	Runs         int       `json:"runs"`
 	Passes       int       `json:"passes"`
-	TookMs       float64   `json:"tookMs"` // of the slowest run
-	Findings     []Finding `json:"findings,omitempty"`
+	TookMs       float64   `json:"tookMs"`             // of the slowest run
+	Findings     []Finding `json:"findings,omitempty"` // the first of them
+	MoreFindings int       `json:"moreFindings,omitempty"`
 	Output       string    `json:"output,omitempty"` // end of what the runner wrote
 	Repeat       string    `json:"repeat,omitempty"` // the command that repeats it
 	Lines        []Line    `json:"trace,omitempty"`  // of the failed run, shortened
@@ -174,13 +181,16 @@ func (c *Counts) of(s Status) *int {
 	}
 }
 
+// maxWhy bounds the reason in the verdict, which is one line whatever the program under test says.
+const maxWhy = 1000
+
 func (r *Result) end(exit int, word, why string) {
 	r.Exit = exit
 	r.Verdict = word
 	if len(r.Claimed) > 0 {
 		r.Verdict += " " + strings.Join(r.Claimed, ",")
 	}
-	r.Verdict += fmt.Sprintf(" @ protocol %d, suite %s (%s)", r.Protocol, r.Suite, why)
+	r.Verdict += fmt.Sprintf(" @ protocol %d, suite %s (%s)", r.Protocol, r.Suite, plain.Clip(plain.Line(why), maxWhy))
 }
 
 func (r *Result) summary() string {
@@ -215,4 +225,16 @@ func (r *Result) codes() string {
 		codes = append(codes[:10], "…")
 	}
 	return strings.Join(codes, ", ")
+}
+
+// maxFindings is how many are kept of one case.
+const maxFindings = 50
+
+// Find adds what a monitor found; those beyond the first few are only counted.
+func (c *Case) Find(f Finding) {
+	if len(c.Findings) == maxFindings {
+		c.MoreFindings++
+		return
+	}
+	c.Findings = append(c.Findings, f)
 }

@@ -196,6 +196,22 @@ describe("sleep", () => {
     expect(stage.news()).toEqual(["result 3", "intent sleep"]);
   });
 
+  it("is asked for by the actor itself while run runs, and after a whole rest behind its end [SLEEP-1]", async () => {
+    const stage = await begin(
+      actor({ state: {}, options: { sleepTimeout: 1000 }, run: () => after(5000), actions: { now: (c) => c.sleep() } }),
+    );
+    await vi.advanceTimersByTimeAsync(5900);
+    expect(stage.news()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(stage.news()).toEqual(["intent sleep"]);
+    const wishing = await begin(
+      actor({ state: {}, options: { sleepTimeout: 1000 }, run: () => after(5000), actions: { now: (c) => c.sleep() } }),
+    );
+    wishing.call("now");
+    await tick();
+    expect(wishing.news()).toContain("intent sleep");
+  });
+
   it("is never asked for with noSleep, or while run runs", async () => {
     for (const more of [{ options: { noSleep: true } }, { options: { sleepTimeout: 1000 }, run: () => new Promise<void>(() => undefined) }]) {
       const stage = await begin(actor({ state: {}, actions: {}, ...more }));

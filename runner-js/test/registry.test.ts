@@ -114,8 +114,19 @@ describe("a program", () => {
   test("ends with status 1 and the reason when the gateway will not have it", async () => {
     const ended = await program("registry.startRunner();", { STAGEDOOR_TOKEN: "wrong" });
     expect(await ended.exited).toBe(1);
-    expect(ended.output.join("\n")).toMatch(/the runner cannot start.*auth\.unauthenticated/);
-    expect(ended.output.join("\n")).not.toContain("wrong");
+    const said = ended.output.filter((line) => line !== "");
+    expect(said).toHaveLength(1); // no stack: what is wrong is no code
+    expect(said[0]).toMatch(/the runner cannot start.*auth\.unauthenticated.* does not know the runner's token; set STAGEDOOR_TOKEN, or setup\(\{ token \}\)/);
+    expect(said[0]).not.toMatch(/wrong|Authorization/);
+  });
+
+  test.each([
+    ["", /asks for a runner token, and none is set; set STAGEDOOR_TOKEN/],
+    ["c-secret", /auth\.forbidden.* says that the token is not one for runners; set STAGEDOOR_TOKEN/],
+  ])("is told what is wrong about the token %j", async (token, why) => {
+    const ended = await program("registry.startRunner();", { STAGEDOOR_TOKEN: token });
+    expect(await ended.exited).toBe(1);
+    expect(ended.output.filter((line) => line !== "")).toStrictEqual([expect.stringMatching(why)]);
   });
 
   test("that failed and stayed ends with status 1 by a signal, too", async () => {

@@ -1,4 +1,5 @@
 import { raise } from "./error.ts";
+import { nearest } from "./nearest.ts";
 import { longestMs } from "./timer.ts";
 
 /** LogLevel of the client's own messages. */
@@ -54,7 +55,7 @@ export interface Settings {
   readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-const known = new Set([
+const known = [
   "endpoint",
   "token",
   "namespace",
@@ -66,12 +67,12 @@ const known = new Set([
   "maxQueuedBytes",
   "maxMessageBytes",
   "log",
-]);
+];
 
 /** settingsOf completes options, and refuses what it does not know. */
 export function settingsOf(options: ClientOptions): Settings {
   for (const key of Object.keys(options)) {
-    if (!known.has(key)) throw raise("request.invalid", `createClient has no option "${key}".`);
+    if (!known.includes(key)) throw raise("request.invalid", `createClient has no option "${key}"${meant(key)}`);
   }
   const { encoding = "proto" } = options;
   if (encoding !== "proto" && encoding !== "json") throw raise("request.invalid", 'The option "encoding" is "proto" or "json".');
@@ -85,6 +86,12 @@ export function settingsOf(options: ClientOptions): Settings {
     maxMessageBytes: positive(options, "maxMessageBytes", 16 << 20),
     log: logOf(options),
   };
+}
+
+/** meant names the option that a wrong one most likely stands for. */
+function meant(key: string): string {
+  const near = nearest(key, known);
+  return near === undefined ? "." : `, did you mean "${near}"?`;
 }
 
 /** logOf is the log, which harms nobody when it fails itself. */

@@ -37,6 +37,15 @@ describe("forms", () => {
     }
   });
 
+  test.each([
+    ["endpiont", 'createClient has no option "endpiont", did you mean "endpoint"?'],
+    ["waittimeout", 'createClient has no option "waittimeout", did you mean "waitTimeoutMs"?'],
+    ["nothingLikeIt", 'createClient has no option "nothingLikeIt".'],
+    ["x".repeat(1000), `createClient has no option "${"x".repeat(1000)}".`],
+  ])("an option that there is not, with the nearest that there is: %s", (name, message) => {
+    expect(() => createClient({ [name]: 1 })).toThrow(expect.objectContaining({ group: "request", code: "invalid", message }));
+  });
+
   test("options that there are not, or that cannot be", () => {
     for (const options of [{ endpiont: "x" }, { encoding: "cbor" }, { waitTimeoutMs: 0 }, { maxQueuedBytes: Number.NaN }]) {
       expect(() => createClient(options as never)).toThrow(ActorError);

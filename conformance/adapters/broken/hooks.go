@@ -47,5 +47,15 @@ func hooks() []Mutant {
 			`return !in.working && in.head == nil && in.holds == 0 &&`,
 			`return !(wrong("wait-until-keeps-awake") && in.rim != nil && in.rim.tasks > 0) && !in.working && in.head == nil && in.holds == 0 &&`,
 		}}},
+		{"run-sleeps", "asks to sleep while run goes on", []string{"SLEEP-1"}, []patch{{
+			sdk + "sleep.go",
+			`in.idle() && !in.runs()`,
+			`in.idle() && (wrong("run-sleeps") || !in.runs())`,
+		}}},
+		{"wish-waits-for-run", "keeps the actor's own wish to sleep back until run is over", []string{"SLEEP-1"}, []patch{{
+			sdk + "sleep.go",
+			`if in.wantsSleep && in.ready`,
+			`if !(wrong("wish-waits-for-run") && in.runs()) && in.wantsSleep && in.ready`,
+		}}},
 	}
 }

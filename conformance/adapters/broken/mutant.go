@@ -25,7 +25,7 @@ type patch struct {
 
 // All is the whole table, by area, in a fixed order.
 func All() []Mutant {
-	return slices.Concat(values(), states(), hooks(), connections(), stores(), turns(), processes())
+	return slices.Concat(values(), states(), hooks(), connections(), stores(), turns(), processes(), newcomers())
 }
 
 // Find is the mutant of that name.

@@ -116,7 +116,7 @@ export class Rest {
   /** idle tells whether nothing is to do that a sleep would cut off. */
   #idle(): boolean {
     const actor = this.#actor;
-    return !actor.over && !actor.adriftNow && this.#holds === 0 && !this.#runs && actor.mailbox.idle && actor.outbox.idle && actor.ledger.idle;
+    return !actor.over && !actor.adriftNow && this.#holds === 0 && actor.mailbox.idle && actor.outbox.idle && actor.ledger.idle;
   }
 
   /**
@@ -127,7 +127,7 @@ export class Rest {
     const actor = this.#actor;
     if (actor.over || actor.stop !== undefined) return;
     let wait = this.#after();
-    if (this.#idle()) {
+    if (this.#idle() && !this.#runs) {
       const rested = now() - this.#since;
       if (rested < wait) wait -= rested;
       else actor.intend("sleep");

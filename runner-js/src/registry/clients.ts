@@ -3,6 +3,7 @@ import type { AnyRegistry, Client } from "@stagedoor/client";
 import type { Config } from "./config.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { toldOf } from "./refused.ts";
 
 /** Where the clients of this process go. */
 function target(config: Config, lifecycle: Lifecycle): string {
@@ -38,7 +39,7 @@ export function clientPreparation(config: () => Config, lifecycle: Lifecycle): (
     try {
       return await prepareClient(config(), lifecycle);
     } catch (error) {
-      if (told !== String(error)) config().log.error("a client of this process finds no gateway", { error });
+      if (told !== String(error)) config().log.error("a client of this process finds no gateway", { error: toldOf(error) });
       told = String(error);
       throw error;
     }

@@ -2,6 +2,7 @@ import { kindOf } from "../actor/keys.ts";
 import { consoleLogger, logLevels } from "../actor/log.ts";
 import type { Logger, LogLevel } from "../actor/log.ts";
 import { checkNamespace, parseEndpoint } from "./endpoint.ts";
+import { toldOf } from "./refused.ts";
 import { fromEnvironment, settings } from "./settings.ts";
 import type { SettingName } from "./settings.ts";
 
@@ -89,7 +90,7 @@ export function resolveConfig(options: RegistryOptions, env: Environment): Confi
 /** Logs an error also where the configuration, of which the log is a part, is what is wrong. */
 export function report(config: () => Config, level: "error" | "fatal", what: string, error: unknown): void {
   try {
-    config().log[level](what, { error });
+    config().log[level](what, { error: toldOf(error) });
   } catch {
     console.error(`stagedoor: ${what}: ${String(error)}`);
   }

@@ -5,6 +5,7 @@ import { report } from "./config.ts";
 import type { Config } from "./config.ts";
 import { forward, isForwarded } from "./forward.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { toldOf } from "./refused.ts";
 import { version } from "./version.ts";
 
 /** How long a request waits for the runner to be taken by the gateway. */
@@ -80,7 +81,7 @@ async function readinessOf({ config, lifecycle }: HandlerParts): Promise<Readine
   const started = lifecycle.start().then(
     (): Readiness => "ready",
     (error: unknown): Readiness => {
-      config().log.error("the runner cannot start", { error });
+      config().log.error("the runner cannot start", { error: toldOf(error) });
       return "failed";
     },
   );

@@ -2,6 +2,7 @@ import type { Definition } from "../actor/definition.ts";
 import type { Config } from "./config.ts";
 import { ensureGateway } from "./development.ts";
 import { developmentEndpoint } from "./endpoint.ts";
+import { toldOf } from "./refused.ts";
 import { startRunner } from "./runner.ts";
 import type { RunningRunner } from "./runner.ts";
 import { onStopSignal } from "./signals.ts";
@@ -84,7 +85,7 @@ export class Lifecycle {
     runner.ended.then(over, (error: unknown) => {
       over();
       if (!taken) return; // whoever started it is told
-      config.log.fatal("the gateway does not take this runner any more", { error });
+      config.log.fatal("the gateway does not take this runner any more", { error: toldOf(error) });
       process.exitCode = 1;
     });
     await runner.ready;

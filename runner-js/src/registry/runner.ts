@@ -2,6 +2,7 @@ import type { Definition } from "../actor/definition.ts";
 import { createHost } from "../host/index.ts";
 import { runLink } from "../link/index.ts";
 import type { Config } from "./config.ts";
+import { refused } from "./refused.ts";
 import { settledClient } from "./settled.ts";
 
 /** What a runner is started with. */
@@ -44,6 +45,8 @@ export function startRunner({ config, endpoint, use, client }: RunnerSetup): Run
       log.info(`hosting ${Object.keys(use).join(", ")} behind ${endpoint}`);
       taken();
     },
+  }).catch((error: unknown) => {
+    throw refused(error, config.token, endpoint);
   });
   const ready = Promise.race([
     welcome,

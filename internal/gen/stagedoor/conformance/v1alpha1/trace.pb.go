@@ -88,20 +88,26 @@ const (
 	Happening_HAPPENING_CASE_BEGAN      Happening = 6
 	Happening_HAPPENING_CASE_ENDED      Happening = 7
 	Happening_HAPPENING_STEP            Happening = 8
+	// The app has come to the gate that is noted.
+	Happening_HAPPENING_GATE_REACHED Happening = 9
+	// The gate that is noted is opened.
+	Happening_HAPPENING_GATE_OPENED Happening = 10
 )
 
 // Enum value maps for Happening.
 var (
 	Happening_name = map[int32]string{
-		0: "HAPPENING_UNSPECIFIED",
-		1: "HAPPENING_SOCKET_OPENED",
-		2: "HAPPENING_SOCKET_ENDED",
-		3: "HAPPENING_SOCKET_CLOSED",
-		4: "HAPPENING_PROCESS_STARTED",
-		5: "HAPPENING_PROCESS_ENDED",
-		6: "HAPPENING_CASE_BEGAN",
-		7: "HAPPENING_CASE_ENDED",
-		8: "HAPPENING_STEP",
+		0:  "HAPPENING_UNSPECIFIED",
+		1:  "HAPPENING_SOCKET_OPENED",
+		2:  "HAPPENING_SOCKET_ENDED",
+		3:  "HAPPENING_SOCKET_CLOSED",
+		4:  "HAPPENING_PROCESS_STARTED",
+		5:  "HAPPENING_PROCESS_ENDED",
+		6:  "HAPPENING_CASE_BEGAN",
+		7:  "HAPPENING_CASE_ENDED",
+		8:  "HAPPENING_STEP",
+		9:  "HAPPENING_GATE_REACHED",
+		10: "HAPPENING_GATE_OPENED",
 	}
 	Happening_value = map[string]int32{
 		"HAPPENING_UNSPECIFIED":     0,
@@ -113,6 +119,8 @@ var (
 		"HAPPENING_CASE_BEGAN":      6,
 		"HAPPENING_CASE_ENDED":      7,
 		"HAPPENING_STEP":            8,
+		"HAPPENING_GATE_REACHED":    9,
+		"HAPPENING_GATE_OPENED":     10,
 	}
 )
 
@@ -473,7 +481,7 @@ const file_stagedoor_conformance_v1alpha1_trace_proto_rawDesc = "" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DIRECTION_FROM_RUNNER\x10\x01\x12\x17\n" +
-	"\x13DIRECTION_TO_RUNNER\x10\x02*\x80\x02\n" +
+	"\x13DIRECTION_TO_RUNNER\x10\x02*\xb7\x02\n" +
 	"\tHappening\x12\x19\n" +
 	"\x15HAPPENING_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17HAPPENING_SOCKET_OPENED\x10\x01\x12\x1a\n" +
@@ -483,7 +491,10 @@ const file_stagedoor_conformance_v1alpha1_trace_proto_rawDesc = "" +
 	"\x17HAPPENING_PROCESS_ENDED\x10\x05\x12\x18\n" +
 	"\x14HAPPENING_CASE_BEGAN\x10\x06\x12\x18\n" +
 	"\x14HAPPENING_CASE_ENDED\x10\a\x12\x12\n" +
-	"\x0eHAPPENING_STEP\x10\bB\xae\x02\n" +
+	"\x0eHAPPENING_STEP\x10\b\x12\x1a\n" +
+	"\x16HAPPENING_GATE_REACHED\x10\t\x12\x19\n" +
+	"\x15HAPPENING_GATE_OPENED\x10\n" +
+	"B\xae\x02\n" +
 	"\"com.stagedoor.conformance.v1alpha1B\n" +
 	"TraceProtoP\x01Zbgithub.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/conformance/v1alpha1;conformancev1alpha1\xa2\x02\x03SCX\xaa\x02\x1eStagedoor.Conformance.V1alpha1\xca\x02\x1eStagedoor\\Conformance\\V1alpha1\xe2\x02*Stagedoor\\Conformance\\V1alpha1\\GPBMetadata\xea\x02 Stagedoor::Conformance::V1alpha1b\x06proto3"
 
