@@ -271,6 +271,23 @@ func TestKeepAwakeHoldsOffSleepAndTheStopWaitsForIt(t *testing.T) {
 	})
 }
 
+// [LIFE-2]: the gateway hears that an actor is ready behind all that its start hooks have written.
+func TestReadyIsSaidBehindWhatTheHooksHaveChanged(t *testing.T) {
+	run(t, func(t *testing.T) {
+		p := newStage(t, defineWorld(&diary{}, script{
+			"onWake": func(w *World, _ context.Context) (any, error) { return nil, w.KV().PutText("key", "value") },
+		})).welcome()
+		ref := p.start("world")
+		p.commit(1, 0)
+		p.silent()
+		p.ack(ref, 1)
+		p.commit(2, 0)
+		if ready := expect[*runnerv1alpha1.ActorReady](p); ready.Actor != ref {
+			t.Errorf("ready: %v", ready)
+		}
+	})
+}
+
 // [SLEEP-1]
 func TestRunHoldsOffSleepUntilItIsOverAndTheActorsOwnWishDoesNotWait(t *testing.T) {
 	run(t, func(t *testing.T) {

@@ -102,11 +102,7 @@ func (in *instance) runStart(t *turn) {
 		return
 	}
 	in.ready = true
-	if ready := wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}); in.starved() {
-		in.say(ready)
-	} else {
-		in.push(ready)
-	}
+	in.say(wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref})) // behind what the hooks have left to be committed
 	in.launch()
 	in.afterTurn()
 }

@@ -101,7 +101,7 @@ func (l *Log) process() *lines {
 	return &lines{log: l, prefix: fmt.Sprintf("%d| ", l.processes), left: maxLogged}
 }
 
-func (l *Log) print(text string) {
+func (l *Log) write(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
@@ -147,7 +147,7 @@ func (l *lines) write(b []byte) {
 	}
 }
 
-func (l *lines) line(b []byte) { l.log.print(l.prefix + plain.Text(string(b)) + "\n") }
+func (l *lines) line(b []byte) { l.log.write(l.prefix + plain.Text(string(b)) + "\n") }
 
 func (l *lines) flush() {
 	if len(l.pending) > 0 {
