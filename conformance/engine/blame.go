@@ -27,9 +27,11 @@ type blamed struct {
 
 func newBlame() *blame { return &blame{sockets: map[uint32]string{}} }
 
-// begin says that what is handed out from now on is the case's.
-func (b *blame) begin(test *casefile.Case, from uint64) {
+// begin says that what is handed out from now on is the case's. again: so it was before.
+func (b *blame) begin(test *casefile.Case, from uint64) (again bool) {
+	again = len(b.cases) > 0 && b.cases[len(b.cases)-1].id == test.Id
 	b.cases = append(b.cases, blamed{test.Id, from, test.WaiveMonitors})
+	return again
 }
 
 // share says that the socket is the case's from now on.

@@ -22,15 +22,16 @@ func (s *Stage) observe(e *trace.Event) {
 	}
 }
 
-// beginCase is told before anything of the case is done. What was found before the first one, at the runner's start, is its own.
-func (s *Stage) beginCase(test *casefile.Case) {
+// beginCase is told before anything of the case is done, and says whether it is the last one again. What was found before the first
+// one, at the runner's start, is its own.
+func (s *Stage) beginCase(test *casefile.Case) (again bool) {
 	from := s.gateway.NextRef()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.findings {
 		s.findings[i].Case = cmp.Or(s.findings[i].Case, test.Id)
 	}
-	s.blame.begin(test, from)
+	return s.blame.begin(test, from)
 }
 
 // share says that the link is that case's from now on.

@@ -17,8 +17,9 @@ import (
 	"github.com/stagedoor-dev/stagedoor/conformance/websocket"
 )
 
-// belated does what it is told, and speaks of its first actor once more when the second one is to start.
-func belated(conn *websocket.Conn) {
+// belated does what it is told, and speaks of its first actor once more when the second one is to start; of others at once, if it
+// is hasty.
+func belated(conn *websocket.Conn, hasty bool) {
 	var first uint64
 	for {
 		_, message, err := conn.Read()
@@ -33,7 +34,7 @@ func belated(conn *websocket.Conn) {
 			}
 			switch {
 			case f.GetStartActor() != nil:
-				if first != 0 {
+				if first != 0 && !hasty {
 					ready(conn, first)
 				}
 				first = f.GetStartActor().Actor
@@ -41,6 +42,9 @@ func belated(conn *websocket.Conn) {
 			case f.GetStopActor() != nil:
 				stopped := &runnerv1alpha1.ActorStopped{Actor: f.GetStopActor().Actor}
 				_ = write(conn, &runnerv1alpha1.Frame{Kind: &runnerv1alpha1.Frame_ActorStopped{ActorStopped: stopped}})
+				if hasty {
+					ready(conn, stopped.Actor)
+				}
 			case f.GetFence() != nil:
 				reached := &runnerv1alpha1.FenceReached{Nonce: f.GetFence().Nonce, Actor: f.GetFence().Actor}
 				_ = write(conn, &runnerv1alpha1.Frame{Kind: &runnerv1alpha1.Frame_FenceReached{FenceReached: reached}})
@@ -77,6 +81,15 @@ func TestWhatComesLateFailsTheCaseThatCausedIt(t *testing.T) {
 	}
 	if at := slices.IndexFunc(first.Lines, func(l verdict.Line) bool { return l.Seq == first.Findings[0].Seq }); at < 0 {
 		t.Error("the trace of the first case lacks the frame")
+	}
+}
+
+// What a runner has said when its last actor has stopped is waited for, so that it is seen before the case is told.
+func TestACaseEndsBehindWhatItsRunnerHasSaid(t *testing.T) {
+	const start = "{start: {actor: $a, type: counter}}"
+	result := suite.Run(t.Context(), suite.Config{Options: bad("hasty", 20*time.Second), Cases: parse(t, start)})
+	if c := result.Cases[0]; c.Code != "CC-01/MON-06" || strings.HasPrefix(c.Message, "behind the end") {
+		t.Errorf("%s %s: %s", c.Status, c.Code, c.Message)
 	}
 }
 

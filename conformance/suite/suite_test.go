@@ -55,8 +55,8 @@ func badRunner(mode string) int {
 		return 5
 	}
 	switch mode {
-	case "belated":
-		belated(conn)
+	case "belated", "hasty":
+		belated(conn, mode == "hasty")
 	case "crash":
 		_, _, _ = conn.Read() // a message of the case, or a Ping
 		fmt.Println("segmentation fault")
@@ -193,6 +193,16 @@ func TestTheGoRunnerIsConformant(t *testing.T) {
 	}
 	if result.Runner.SDK != "go" || len(result.Claimed) < 2 {
 		t.Errorf("the runner says %+v, claims %v", result.Runner, result.Claimed)
+	}
+}
+
+// A case that is repeated has a link of its own, since it may name calls by numbers that stand in its file.
+func TestACaseIsRepeated(t *testing.T) {
+	const ref = "actor: 9007199254740990, id: 9007199254740990"
+	steps := "{send: {call: {" + ref + ", action: get, args: {cbor: []}}}}, {expect: {callResult: {" + ref + "}}}"
+	result := suite.Run(t.Context(), suite.Config{Options: engine.Options{Command: "exec " + goRunner(t)}, Cases: parse(t, steps), Repeat: 3})
+	if c := result.Cases[0]; c.Status != verdict.Pass || c.Passes != 3 {
+		t.Errorf("%s %s: %s", c.Status, c.Code, c.Message)
 	}
 }
 

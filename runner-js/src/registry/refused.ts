@@ -5,7 +5,8 @@ export function refused(error: unknown, token: string, endpoint: string): unknow
   if (!(error instanceof ActorError) || error.group !== "auth") return error;
   const { group, code, retryable, retryAfterMs } = error;
   const set = "set STAGEDOOR_TOKEN, or setup({ token }), to one of its runner tokens";
-  return new ActorError({ group, code, retryable, retryAfterMs, message: `The gateway at ${endpoint} ${why(code, token)}; ${set}.` }, { cause: error });
+  const message = `The gateway at ${endpoint} ${why(code, token)}; ${set}. It said: ${error.message}`; // [LINK-5]
+  return new ActorError({ group, code, retryable, retryAfterMs, message }, { cause: error });
 }
 
 function why(code: string, token: string): string {
