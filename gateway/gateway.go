@@ -7,6 +7,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net"
@@ -51,6 +52,8 @@ type Config struct {
 	Timeouts route.Timeouts
 	// Backup makes a backup of the store by a name, and says where it is. nil: not through the gateway [STORE-5].
 	Backup func(ctx context.Context, name string) (path string, err error)
+	// Certificates are the SHA-256 sums of the certificates that clients may take by their hash. nil: there are none [TLS-1].
+	Certificates func() [][sha256.Size]byte
 	// StrictReads has the store confirm the owner before anything that an actor says leaves, also where it changed nothing
 	// [READ-2]. Default: leases are trusted.
 	StrictReads bool
@@ -127,7 +130,7 @@ func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	links := new(link.Links)
 	g.budget.Register(links)
 	g.handler = api.New(api.Config{
-		Router: g.router, Version: cfg.Version, Region: cfg.Region, AllowedOrigins: cfg.AllowedOrigins, Ready: g.missing,
+		Router: g.router, Version: cfg.Version, Region: cfg.Region, AllowedOrigins: cfg.AllowedOrigins, Ready: g.missing, Certificates: cfg.Certificates,
 		Backup:         cfg.Backup,
 		TrustedProxies: cfg.TrustedProxies,
 		Session: session.Config{

@@ -47,6 +47,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (serve
 		ResumeWait:     cfg.ResumeWait,
 		StrictReads:    cfg.StrictReads,
 		Backup:         backups(opened, cfg),
+		Certificates:   cfg.CertificateHashes,
 	})
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())

@@ -145,7 +145,7 @@ func (d *devRunner) greet(out io.Writer, http net.Addr) error {
 
   HTTP       http://%[1]s
   WebSocket  ws://%[1]s/v1/connect
-  Ready      http://%[1]s/readyz
+%[5]s  Ready      http://%[1]s/readyz
   Data       %[2]s
   Runner     %[3]s
 
@@ -153,8 +153,16 @@ Call an action of an actor type "counter", if the runner hosts one:
 
   curl -X POST http://%[1]s/v1/actors/counter:a/actions/increment%[4]s -d '{"args":[1]}'
 
-`, host, d.cfg.Data, runner, token)
+`, host, d.cfg.Data, runner, token, d.secure(host))
 	return err
+}
+
+// secure says how the same address is reached over TLS.
+func (d *devRunner) secure(host string) string {
+	if d.cfg.NoHTTP3 {
+		return fmt.Sprintf("  TLS        https://%s, HTTP/1.1 and 2\n", host)
+	}
+	return fmt.Sprintf("  TLS        https://%s, HTTP/1.1, 2 and 3\n", host)
 }
 
 // reachable is an address that a process on this machine can dial: 127.0.0.1 for all addresses.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagedoor-dev/stagedoor/edge/certificate"
 	"github.com/stagedoor-dev/stagedoor/edge/config"
 	"github.com/stagedoor-dev/stagedoor/edge/logsample"
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
@@ -59,25 +60,37 @@ func (p *Program) run(ctx context.Context, cfg config.Config, logger *slog.Logge
 		p.Exit(failed)
 	})
 	defer stop()
-	listeners, err := listen(ctx, cfg)
+	certificates, err := certificateOf(cfg, logger)
 	if err != nil {
 		return err
 	}
+	if certificates != nil && certificates.Hashes() != nil {
+		cfg.CertificateHashes = certificates.Hashes
+	}
+	listeners, udp, err := listen(ctx, cfg, certificates != nil && !cfg.NoHTTP3)
+	if err != nil {
+		return err
+	}
+	closeAll := func() error { return closeAll(listeners, udp) }
 	gateway, err := p.Assemble(ctx, cfg, logger)
 	if err != nil {
-		return errors.Join(err, closeAll(listeners))
+		return errors.Join(err, closeAll())
 	}
 	if beside != nil {
 		if err := beside.begin(listeners[0].Addr()); err != nil {
-			return errors.Join(err, gateway.Close(), closeAll(listeners))
+			return errors.Join(err, gateway.Close(), closeAll())
 		}
 		defer beside.end() // after the drain, which needs the runner
 	}
 	logger.Info("gateway started", "version", version.Version(), "address", listeners[0].Addr().String())
 	logger.Log(ctx, configLevel(cfg), "configuration", "config", cfg)
-	err = serve.Run(ctx, gateway, serve.Options{
-		HTTP: listeners[0], Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
-	})
+	options := serve.Options{
+		HTTP: listeners[0], QUIC: udp, PlainToo: cfg.Development, Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
+	}
+	if certificates != nil {
+		options.Certificates = certificates
+	}
+	err = serve.Run(ctx, gateway, options)
 	if err == nil {
 		logger.Info("gateway stopped")
 	}
@@ -92,26 +105,48 @@ func configLevel(cfg config.Config) slog.Level {
 	return slog.LevelInfo
 }
 
-// listen opens the HTTP address and then those for runners. It comes before the store is opened, so that a taken address
-// is told soon and clients of a restarted gateway wait in the queue instead of being refused.
-func listen(ctx context.Context, cfg config.Config) ([]net.Listener, error) {
-	var open []net.Listener
-	for _, address := range append([]string{cfg.Listen}, cfg.RunnerListen...) {
-		l, err := serve.Listen(ctx, address, cfg.Patience)
+// certificateOf is where the certificate of a gateway comes from; nil: it speaks plain text.
+func certificateOf(cfg config.Config, logger *slog.Logger) (certificate.Source, error) {
+	switch {
+	case cfg.TLSCert != "":
+		return certificate.NewFiles(cfg.TLSCert, cfg.TLSKey, logger)
+	case cfg.Development:
+		host, _, err := net.SplitHostPort(cfg.Listen)
 		if err != nil {
-			return nil, errors.Join(err, closeAll(open))
+			return nil, fmt.Errorf("the address to listen on: %w", err)
+		}
+		return certificate.NewDevelopment(host)
+	}
+	return nil, nil //nolint:nilnil // that there is none is no error
+}
+
+// listen opens the HTTP address, that of HTTP/3 with it, and then those for runners. It comes before the store is opened, so that
+// a taken address is told soon and clients of a restarted gateway wait in the queue instead of being refused.
+func listen(ctx context.Context, cfg config.Config, http3 bool) (open []net.Listener, udp net.PacketConn, err error) {
+	for i, address := range append([]string{cfg.Listen}, cfg.RunnerListen...) {
+		var l net.Listener
+		if i == 0 && http3 {
+			l, udp, err = serve.ListenBoth(ctx, address, cfg.Patience)
+		} else {
+			l, err = serve.Listen(ctx, address, cfg.Patience)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll(open, udp))
 		}
 		open = append(open, l)
 	}
-	return open, nil
+	return open, udp, nil
 }
 
-func closeAll(listeners []net.Listener) error {
+func closeAll(listeners []net.Listener, udp net.PacketConn) error {
 	var faults []error
 	for _, l := range listeners {
 		if err := l.Close(); err != nil {
 			faults = append(faults, fmt.Errorf("close %s: %w", l.Addr(), err))
 		}
+	}
+	if udp != nil {
+		faults = append(faults, udp.Close())
 	}
 	return errors.Join(faults...)
 }

@@ -98,6 +98,9 @@ func (c Config) Validate() error {
 	if err := checkLimits(c.Limits); err != nil {
 		return err
 	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("a certificate and its key belong together: set both %s and %s", names("tls_cert"), names("tls_key"))
+	}
 	tokens := len(c.ClientTokens) + len(c.RunnerTokens) + len(c.AdminTokens)
 	switch {
 	case c.Insecure && tokens > 0:

@@ -8,6 +8,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -38,6 +39,11 @@ type Config struct {
 	Data string
 	// BackupDir is where backups of the embedded store are made. Data with -backups behind it.
 	BackupDir string
+	// TLSCert and TLSKey are PEM files, read again when they change: a certificate with its chain, and its key. Without them the
+	// gateway speaks plain text, and in development also TLS with a certificate that it makes [TLS-1] [TLS-2]. None.
+	TLSCert, TLSKey string
+	// NoHTTP3 leaves UDP alone; else a gateway with a certificate serves HTTP/3 on the same port [HTTP-9]. No.
+	NoHTTP3 bool
 	// Region begins the id of every actor that is created here: 1 to 32 of a-z, 0-9 and inner hyphens. local.
 	Region string
 	// ClientTokens let their bearers call, connect, create and describe. None.
@@ -67,6 +73,8 @@ type Config struct {
 	Development bool
 	// RequireRunner keeps /readyz red until a runner has registered.
 	RequireRunner bool
+	// CertificateHashes are those of the certificate that was made for development, for /v1/metadata. nil: there is none.
+	CertificateHashes func() [][sha256.Size]byte
 	// Patience is how long to wait for what a predecessor still holds: the data directory and the port.
 	Patience time.Duration
 }

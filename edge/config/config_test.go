@@ -74,7 +74,7 @@ func TestTheStrongerSourceWins(t *testing.T) {
 
 func TestEverySourceFillsEverySetting(t *testing.T) {
 	want := config.Config{
-		Listen: ":1", RunnerListen: []string{"tcp://:2", "unix:///run/s"}, Store: "redis://u:p@h:1,i:2/3?cluster=false",
+		Listen: ":1", TLSCert: "c.pem", TLSKey: "k.pem", NoHTTP3: true, RunnerListen: []string{"tcp://:2", "unix:///run/s"}, Store: "redis://u:p@h:1,i:2/3?cluster=false",
 		Durability: []string{"fast", "disk"}, AcceptDataLoss: true, StrictReads: true, Data: "d", BackupDir: "b", Region: "eu-1",
 		ClientTokens: []config.Secret{"c1", "c2"}, RunnerTokens: []config.Secret{"r"}, AdminTokens: []config.Secret{"a"},
 		Insecure: true, AllowedOrigins: []string{"https://a.example", "http://b.example:8080"},
@@ -82,7 +82,7 @@ func TestEverySourceFillsEverySetting(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 	values := map[string][]string{
-		"listen": {":1"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"redis://u:p@h:1,i:2/3?cluster=false"},
+		"listen": {":1"}, "tls_cert": {"c.pem"}, "tls_key": {"k.pem"}, "no_http3": {"true"}, "runner_listen": {"tcp://:2", "unix:///run/s"}, "store": {"redis://u:p@h:1,i:2/3?cluster=false"},
 		"durability": {"fast", "disk"}, "accept_data_loss": {"true"}, "strict_reads": {"true"}, "data": {"d"}, "backup_dir": {"b"},
 		"region": {"eu-1"}, "client_token": {"c1", "c2"}, "runner_token": {"r"}, "admin_token": {"a"}, "insecure": {"true"},
 		"allowed_origin": {"https://a.example", "http://b.example:8080"}, "drain_timeout": {"5s"}, "resume_wait": {"1m"}, "log_level": {"debug"},

@@ -37,6 +37,45 @@ func Listen(ctx context.Context, address string, patience time.Duration) (net.Li
 	}
 }
 
+// ListenBoth is Listen for TCP, and opens UDP on the same port.
+func ListenBoth(ctx context.Context, address string, patience time.Duration) (net.Listener, net.PacketConn, error) {
+	deadline := time.Now().Add(patience)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	for try := 0; ; try++ {
+		l, err := Listen(ctx, address, time.Until(deadline))
+		if err != nil {
+			return nil, nil, err
+		}
+		var config net.ListenConfig
+		udp, err := config.ListenPacket(ctx, "udp", l.Addr().String())
+		if err == nil {
+			return l, udp, nil
+		}
+		_ = l.Close() // it was opened in vain
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, nil, fmt.Errorf("listen to UDP for HTTP/3: %w", err)
+		}
+		wait := min(retryEvery, time.Until(deadline))
+		switch {
+		case port == "0" && try < freePorts: // another one is tried at once
+			wait = 0
+		case wait <= 0:
+			return nil, nil, fmt.Errorf("listen on %s: %w for UDP; stop what uses it, choose another address, or leave HTTP/3 out with --no-http3", address, syscall.EADDRINUSE)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// freePorts is how many free ports are tried whose UDP is taken.
+const freePorts = 16
+
 func split(address string) (network, where string) {
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
 		return "unix", path

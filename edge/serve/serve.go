@@ -7,6 +7,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,10 +29,21 @@ type Gateway interface {
 	Close() error
 }
 
+// Certificates are where the certificate of each handshake comes from.
+type Certificates interface {
+	Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+}
+
 // Options are the listeners and bounds of Run.
 type Options struct {
-	// HTTP serves HTTP/1.1, HTTP/2 without TLS, and WebSockets.
+	// HTTP serves HTTP/1.1, HTTP/2 and WebSockets.
 	HTTP net.Listener
+	// Certificates have HTTP take TLS. nil: it takes plain text.
+	Certificates Certificates
+	// PlainToo has HTTP take both, told apart by their first byte [TLS-1].
+	PlainToo bool
+	// QUIC serves HTTP/3 on the port of HTTP, with Certificates. nil: nobody does.
+	QUIC net.PacketConn
 	// Runners serve the framed runner protocol.
 	Runners []net.Listener
 	// DrainTimeout bounds the shutdown. Zero: no wait.
@@ -43,9 +55,11 @@ type Options struct {
 // time-out returns nil.
 func Run(ctx context.Context, g Gateway, o Options) error {
 	s := &server{
-		gateway: g, options: o, http: httpServer(g.Handler(), o.Logger),
-		failed: make(chan error, 1+len(o.Runners)), stopping: make(chan struct{}),
+		gateway: g, options: o, stopping: make(chan struct{}),
 		runners: map[net.Conn]struct{}{},
+	}
+	if err := s.prepare(); err != nil {
+		return errors.Join(err, s.shutdown())
 	}
 	s.start()
 	var failure error
@@ -62,7 +76,9 @@ type server struct {
 	gateway  Gateway
 	options  Options
 	http     *http.Server
-	failed   chan error // one place for each listener
+	tcp      []net.Listener // of http
+	quic     *overQUIC      // nil: none
+	failed   chan error     // one place for each listener
 	stopping chan struct{}
 	serving  sync.WaitGroup // accept loops and runner sockets
 
@@ -70,12 +86,46 @@ type server struct {
 	runners map[net.Conn]struct{} // nil once the sockets are closed
 }
 
-func (s *server) start() {
-	s.serving.Go(func() {
-		if err := s.http.Serve(s.options.HTTP); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serve HTTP on %s: %w", s.options.HTTP.Addr(), err)
+// prepare makes what serves each protocol.
+func (s *server) prepare() error {
+	o, handler := &s.options, s.gateway.Handler()
+	var fault error
+	if o.QUIC != nil {
+		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.Logger); fault == nil {
+			handler, fault = alternative(handler, o.QUIC.LocalAddr())
 		}
-	})
+	}
+	s.http = httpServer(handler, o.Logger)
+	switch {
+	case o.Certificates == nil:
+		s.tcp = []net.Listener{o.HTTP}
+	case o.PlainToo && canPeek:
+		plain, secure := newEither(o.HTTP)
+		s.tcp = []net.Listener{plain, secured(secure, o.Certificates)}
+	case o.PlainToo:
+		s.tcp = []net.Listener{o.HTTP}
+	default:
+		s.tcp = []net.Listener{secured(o.HTTP, o.Certificates)}
+	}
+	s.failed = make(chan error, len(s.tcp)+1+len(o.Runners))
+	return fault
+}
+
+func (s *server) start() {
+	for _, l := range s.tcp {
+		s.serving.Go(func() {
+			if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	if s.quic != nil {
+		s.serving.Go(func() {
+			if err := s.quic.serve(); err != nil {
+				s.failed <- fmt.Errorf("serve HTTP/3 on %s: %w", s.options.QUIC.LocalAddr(), err)
+			}
+		})
+	}
 	for _, l := range s.options.Runners {
 		s.serving.Go(func() {
 			if err := s.acceptRunners(l); err != nil {
@@ -94,10 +144,11 @@ func (s *server) shutdown() error {
 		_ = l.Close() // its only error is that it is closed already
 	}
 	// Side by side: Shutdown waits for requests whose answers Drain brings about.
-	stopped := make(chan error, 1)
+	stopped := make(chan error, 2)
 	go func() { stopped <- s.http.Shutdown(ctx) }()
+	go func() { stopped <- s.quic.shutdown(ctx) }()
 	drained := s.gateway.Drain(ctx)
-	finished := <-stopped
+	finished := errors.Join(<-stopped, <-stopped)
 	if finished != nil {
 		_ = s.http.Close() // the time is up; what Shutdown said is reported
 	}

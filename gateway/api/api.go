@@ -7,6 +7,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -35,6 +36,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Backup makes a backup of the store by a name, and says where it is. nil: the store has other means [STORE-5].
 	Backup func(ctx context.Context, name string) (path string, err error)
+	// Certificates are those that clients may take by their SHA-256 sum. nil: there are none [TLS-1].
+	Certificates func() [][sha256.Size]byte
 	// Ready names what the gateway still lacks; nothing: it is ready.
 	Ready func(context.Context) []string
 }

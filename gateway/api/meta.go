@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"net/http"
 	"reflect"
 	"strings"
@@ -31,7 +32,7 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
 
 // metadata tells what this gateway is and speaks. It needs no token: a client reads it before it has one.
 func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
-	h.reply(w, r, http.StatusOK, map[string]any{
+	about := map[string]any{
 		"name": "stagedoor", "version": h.cfg.Version, "gateway": h.cfg.Session.Gateway, "region": h.cfg.Region,
 		"development": h.cfg.Session.Development,
 		"protocols": map[string]any{
@@ -39,7 +40,15 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 			"runner": map[string]any{"min": wire.ProtocolMin, "max": wire.ProtocolMax, "features": wire.RunnerFeatures()},
 		},
 		"limits": limitTable(h.limits),
-	})
+	}
+	if h.cfg.Certificates != nil {
+		var hashes []string
+		for _, sum := range h.cfg.Certificates() {
+			hashes = append(hashes, base64.StdEncoding.EncodeToString(sum[:]))
+		}
+		about["certificateHashes"] = hashes
+	}
+	h.reply(w, r, http.StatusOK, about)
 }
 
 // limitTable is the table of limits by the names that the protocols announce them with [LIMIT-1].

@@ -197,8 +197,10 @@ func (h *Handler) ServeRunner(conn net.Conn) {
 // upgrade takes the connection over. Without queue, writes go straight to it: a runner link has its own order.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string, queue int) (*socket, *gws.Conn) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		w.Header().Set("Upgrade", "websocket")
-		h.fail(w, r, wire.RequestInvalid.Newf("This endpoint is a WebSocket."))
+		if r.ProtoMajor == 1 { // later versions have no such field, and clients take the answer for malformed
+			w.Header().Set("Upgrade", "websocket")
+		}
+		h.fail(w, r, wire.RequestInvalid.Newf("This endpoint is a WebSocket, over HTTP/1.1."))
 		return nil, nil
 	}
 	if !h.takeSocket() {

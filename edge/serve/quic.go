@@ -1,0 +1,183 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// Bounds of a QUIC connection. What it buffers grows with what is read, up to these.
+const (
+	streamWindow     = 512 << 10
+	maxStreamWindow  = 4 << 20
+	connectionWindow = 1 << 20
+	maxConnWindow    = 8 << 20
+)
+
+// overQUIC serves HTTP/3 on a UDP socket.
+type overQUIC struct {
+	transport *quic.Transport
+	listener  *quic.Listener
+	server    *http3.Server
+	serving   sync.WaitGroup // connections
+
+	mu       sync.Mutex
+	conns    map[*quic.Conn]struct{}
+	requests int
+	answered chan struct{} // closed when there are none, once that is waited for; nil: it is not
+}
+
+func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, logger *slog.Logger) (*overQUIC, error) {
+	q := &overQUIC{transport: &quic.Transport{Conn: socket}, conns: map[*quic.Conn]struct{}{}}
+	q.server = &http3.Server{
+		Handler: q.counted(handler), MaxHeaderBytes: maxHeaderBytes, IdleTimeout: idleTimeout,
+		Logger: slog.New(atDebug{logger.Handler()}),
+	}
+	config := http3.ConfigureTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: c.Certificate})
+	var err error
+	q.listener, err = q.transport.Listen(config, &quic.Config{
+		HandshakeIdleTimeout: readHeaderTimeout, MaxIdleTimeout: idleTimeout, MaxIncomingStreams: maxStreams,
+		InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: maxStreamWindow,
+		InitialConnectionReceiveWindow: connectionWindow, MaxConnectionReceiveWindow: maxConnWindow,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen to QUIC on %s: %w", socket.LocalAddr(), err), socket.Close())
+	}
+	return q, nil
+}
+
+// counted is the handler, with its requests counted: http3 itself waits for idle clients to go.
+func (q *overQUIC) counted(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q.count(1)
+		defer q.count(-1)
+		handler.ServeHTTP(w, r)
+	})
+}
+
+func (q *overQUIC) count(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.requests += n
+	q.tell()
+}
+
+// tell closes answered if there is nothing to answer. With the lock held.
+func (q *overQUIC) tell() {
+	if q.requests == 0 && q.answered != nil {
+		select {
+		case <-q.answered:
+		default:
+			close(q.answered)
+		}
+	}
+}
+
+// serve accepts connections until the listener is closed.
+func (q *overQUIC) serve() error {
+	for {
+		conn, err := q.listener.Accept(context.Background())
+		if errors.Is(err, quic.ErrServerClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		q.mu.Lock()
+		q.conns[conn] = struct{}{}
+		q.mu.Unlock()
+		q.serving.Go(func() {
+			_ = q.server.ServeQUICConn(conn) // How a connection ended is the client's affair.
+			q.mu.Lock()
+			delete(q.conns, conn)
+			q.mu.Unlock()
+		})
+	}
+}
+
+// goAwayWait is how long clients may take to read their last answers and go.
+const goAwayWait = time.Second
+
+// shutdown takes no new connections, tells clients with GOAWAY to send no new requests, and closes their connections when
+// those under way are answered, or ctx ends.
+// A nil one has none.
+func (q *overQUIC) shutdown(ctx context.Context) error {
+	if q == nil {
+		return nil
+	}
+	closed := q.listener.Close()
+	gone, cancel := context.WithCancel(ctx)
+	defer cancel()
+	going := make(chan struct{})
+	go func() {
+		defer close(going)
+		_ = q.server.Shutdown(gone) // Where clients do not go, their connections are closed below.
+		cancel()
+	}()
+	q.mu.Lock()
+	q.answered = make(chan struct{})
+	q.tell()
+	q.mu.Unlock()
+	var late error
+	select {
+	case <-q.answered:
+		leaving := time.NewTimer(goAwayWait)
+		defer leaving.Stop()
+		select {
+		case <-gone.Done():
+		case <-leaving.C:
+		}
+	case <-ctx.Done():
+		late = ctx.Err()
+	}
+	q.mu.Lock()
+	for conn := range q.conns {
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") // it may be closed already
+	}
+	q.mu.Unlock()
+	cancel()
+	<-going
+	q.serving.Wait()
+	return errors.Join(closed, late, q.transport.Close(), q.transport.Conn.Close())
+}
+
+// alternative has answers over TLS name HTTP/3 at the address's port, so that browsers go there [HTTP-9].
+func alternative(handler http.Handler, at net.Addr) (http.Handler, error) {
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return handler, fmt.Errorf("the port of %s: %w", at, err)
+	}
+	value := fmt.Sprintf(`h3=":%s"; ma=%d`, port, int((24 * time.Hour).Seconds()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			w.Header().Set("Alt-Svc", value)
+		}
+		handler.ServeHTTP(w, r)
+	}), nil
+}
+
+// atDebug logs everything at level debug: what clients do wrong is no news.
+type atDebug struct{ slog.Handler }
+
+func (h atDebug) Enabled(ctx context.Context, _ slog.Level) bool {
+	return h.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (h atDebug) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return h.Handler.Handle(ctx, r) //nolint:wrapcheck // it is the handler's own
+}
+
+func (h atDebug) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atDebug{h.Handler.WithAttrs(attrs)}
+}
+func (h atDebug) WithGroup(name string) slog.Handler { return atDebug{h.Handler.WithGroup(name)} }
