@@ -80,7 +80,8 @@ func TestExplainSaysWhatACaseIsAbout(t *testing.T) {
 
 func TestTheGatewaysSideIsExplainedToo(t *testing.T) {
 	out, _ := conform(t, 0, "explain", "GGATE-01")
-	if !strings.Contains(out, "of the gateway's side") || !strings.Contains(out, "[GATE-2] A flush is one group") || strings.Contains(out, "Steps") {
+	if !strings.Contains(out, "of the gateway's side") || !strings.Contains(out, "[GATE-2] A flush is one group") || strings.Contains(out, "Steps") ||
+		!strings.Contains(out, "Finds the mutants ") {
 		t.Errorf("explain:\n%s", out)
 	}
 	for id, want := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/conformance/casefile"
 	"github.com/stagedoor-dev/stagedoor/conformance/monitor"
+	"github.com/stagedoor-dev/stagedoor/conformance/planeg/broken"
 	"github.com/stagedoor-dev/stagedoor/conformance/report"
 	"github.com/stagedoor-dev/stagedoor/conformance/requirement"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
@@ -113,11 +115,22 @@ func explain(w io.Writer, c *casefile.Case) error {
 		}
 		fmt.Fprintf(&b, "  %s  %s\n", casefile.StepName(step, i), text)
 	}
-	if len(c.Mutants) > 0 {
-		fmt.Fprintf(&b, "\nFinds the mutants %s\n", strings.Join(c.Mutants, ", "))
+	if found := mutantsOf(c); len(found) > 0 {
+		fmt.Fprintf(&b, "\nFinds the mutants %s\n", strings.Join(found, ", "))
 	}
 	_, err = io.WriteString(w, b.String())
 	return err
+}
+
+// mutantsOf are the mutants that the case has to kill. Those of gateways name their cases, instead of the other way about.
+func mutantsOf(c *casefile.Case) []string {
+	names := slices.Clone(c.Mutants)
+	for _, m := range broken.All() {
+		if slices.Contains(m.Cases, c.Id) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 func shortIsolation(c *casefile.Case) string {
