@@ -48,8 +48,8 @@ test-go: $(BUF) redis-server
 CONFORMANCE_PROGRAMS := /conformance/(adapters|cli|fuzz|killmatrix|model|nullrunner|planeg|replay|report|scaffold|suite)
 
 test-conformance: build packages chromium bin/conform-runner-go
-	bin/conform run --runner bin/conform-runner-go
-	bin/conform run --runner "$(CONFORM_RUNNER_JS)"
+	bin/conform run --patience 3 --runner bin/conform-runner-go
+	bin/conform run --patience 3 --runner "$(CONFORM_RUNNER_JS)"
 	$(GO) test -short $(RACE) -timeout $(TEST_TIMEOUT) -p 1 $$($(GO) list ./... | grep -E '$(CONFORMANCE_PROGRAMS)')
 
 # From the packages' sources, but for the tests of what is published.
