@@ -271,7 +271,7 @@ func TestKeepAwakeHoldsOffSleepAndTheStopWaitsForIt(t *testing.T) {
 	})
 }
 
-// [LIFE-2]: the gateway hears that an actor is ready behind all that its start hooks have written.
+// [LINK-20]: the gateway hears that an actor is ready behind all that its start hooks have written.
 func TestReadyIsSaidBehindWhatTheHooksHaveChanged(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newStage(t, defineWorld(&diary{}, script{

@@ -102,7 +102,7 @@ func (in *instance) runStart(t *turn) {
 		return
 	}
 	in.ready = true
-	in.say(wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref})) // behind what the hooks have left to be committed
+	in.say(wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref})) // [LINK-20]
 	in.launch()
 	in.afterTurn()
 }

@@ -30,7 +30,7 @@ func programs(t *testing.T, test func(t *testing.T, w *world, language string)) 
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(program); err != nil {
-			t.Skip("runner-js is not built")
+			t.Fatal("runner-js is not built: npm run build")
 		}
 		t.Parallel()
 		test(t, newWorld(t, []string{"node", program}, "NODE_ENV=production"), "js")

@@ -16,9 +16,6 @@ import (
 
 // As `conform gateway --fast` does, with our gateway; its windows are small, so that the cases of credit are about credit.
 func TestOurGatewayKeepsItsPart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and starts the gateway")
-	}
 	binary := filepath.Join(t.TempDir(), "stagedoor")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput()
 	if err != nil {

@@ -9,7 +9,6 @@ import { createHost } from "../src/host/index.ts";
 import { runLink } from "../src/link/index.ts";
 import { linesOf, until } from "./e2e-world.ts";
 
-const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** What hooks have said, by the actor's key. */
 const said = new Map<string, string[]>();
@@ -296,16 +295,24 @@ describe.each(["proto", "json"] as const)("with a session in %s", (encoding) => 
       expect(said.get(key)?.slice(0, 4)).toEqual(["onCreate", "onWake", "onSleep", "onWake"]);
     });
 
+    /** An actor of the type that began its rest later sleeps: time enough for any before it. */
+    const anotherSleeps = async () => {
+      const key = fresh();
+      await client.living.getOrCreate(key).starts();
+      await until(() => said.get(key)?.includes("onSleep"));
+    };
+
     it("is kept awake by keepAwake; waitUntil is waited for by a stop", async () => {
       const key = fresh();
       const [hold, task] = [`${key}hold`, `${key}task`];
       const handle = client.living.getOrCreate(key);
       await handle.hold(hold);
-      await after(300);
+      await anotherSleeps();
       expect(said.get(key)).not.toContain("onSleep");
       await handle.task(task);
       await open(hold);
-      await after(100);
+      await anotherSleeps();
+      expect(said.get(key)).not.toContain("onSleep");
       await open(task);
       await until(() => said.get(key)?.includes("onSleep"));
       expect(await handle.starts()).toEqual([2, 101]);

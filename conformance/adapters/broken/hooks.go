@@ -47,6 +47,11 @@ func hooks() []Mutant {
 			`return !in.working && in.head == nil && in.holds == 0 &&`,
 			`return !(wrong("wait-until-keeps-awake") && in.rim != nil && in.rim.tasks > 0) && !in.working && in.head == nil && in.holds == 0 &&`,
 		}}},
+		{"ready-before-waiting", "says that an actor is ready while what its hooks have changed waits", []string{"LINK-20"}, []patch{{
+			sdk + "start.go",
+			`in.say(wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}))`,
+			`if ready := wire.Runner(&runnerv1alpha1.ActorReady{Actor: in.ref}); wrong("ready-before-waiting") { in.push(ready) } else { in.say(ready) }`,
+		}}},
 		{"run-sleeps", "asks to sleep while run goes on", []string{"SLEEP-1"}, []patch{{
 			sdk + "sleep.go",
 			`in.idle() && !in.runs()`,

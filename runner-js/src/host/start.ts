@@ -30,6 +30,7 @@ export class StartTurn extends Turn {
       if (this.#m.create) await this.#create();
       else this.#wake();
       await this.#hooks();
+      if (!actor.ledger.flush()) throw stopped(); // so that ActorReady comes behind it [LINK-20]
       if (!actor.over) actor.started();
     } catch (error) {
       actor.startFailed(error);
