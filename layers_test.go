@@ -69,7 +69,7 @@ var sdks = map[string][]string{
 }
 
 // supports are the packages made for tests; only tests and other such packages import them.
-var supports = []string{"gateway/gatewaytest", "gateway/store/redistest", "gateway/store/storetest", "runner-go/runnertest"}
+var supports = []string{"gateway/gatewaytest", "gateway/store/redistest", "gateway/store/storetest", "edge/serve/servetest", "runner-go/runnertest"}
 
 func TestImportsFollowTheLayers(t *testing.T) {
 	for _, file := range theTree(t).sources {

@@ -15,35 +15,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/quic-go/quic-go/http3"
-
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
+	"github.com/stagedoor-dev/stagedoor/edge/serve/servetest"
 )
-
-// version is a client of one version of HTTP.
-type version struct {
-	name, scheme string
-	transport    http.RoundTripper
-}
-
-func versions(t *testing.T, config *tls.Config) []version {
-	t.Helper()
-	tcp := func(set func(*http.Protocols)) *http.Transport {
-		transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: config.Clone()}
-		set(transport.Protocols)
-		t.Cleanup(transport.CloseIdleConnections)
-		return transport
-	}
-	quic := &http3.Transport{TLSClientConfig: config.Clone()}
-	t.Cleanup(func() { _ = quic.Close() })
-	return []version{
-		{"HTTP/1.1", "http", tcp(func(p *http.Protocols) { p.SetHTTP1(true) })},
-		{"HTTP/2.0", "http", tcp(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })},
-		{"HTTP/1.1", "https", tcp(func(p *http.Protocols) { p.SetHTTP1(true) })},
-		{"HTTP/2.0", "https", tcp(func(p *http.Protocols) { p.SetHTTP2(true) })},
-		{"HTTP/3.0", "https", quic},
-	}
-}
 
 // script is what each version is asked, from an actor that is not there to one that is gone. KEY is the version's own.
 var script = []struct {
@@ -107,7 +81,7 @@ func TestEveryVersionOfHTTPGetsTheSameAnswers(t *testing.T) {
 		},
 	}
 	var first []string
-	for i, v := range versions(t, config) {
+	for i, v := range servetest.Ways(t, config) {
 		key := fmt.Sprintf("version%d", i)
 		answers := s.play(v, key)
 		if first == nil {
@@ -116,7 +90,7 @@ func TestEveryVersionOfHTTPGetsTheSameAnswers(t *testing.T) {
 		}
 		for n, answer := range answers {
 			if answer != first[n] {
-				t.Errorf("%s %s, %s over %s:\n%s\nover %s without TLS:\n%s", script[n].method, script[n].path, v.name, v.scheme, answer, "HTTP/1.1", first[n])
+				t.Errorf("%s %s, %s over %s:\n%s\nover %s without TLS:\n%s", script[n].method, script[n].path, v.Version, v.Scheme, answer, "HTTP/1.1", first[n])
 			}
 		}
 	}
@@ -138,11 +112,10 @@ func TestEveryVersionOfHTTPGetsTheSameAnswers(t *testing.T) {
 var itsOwn = regexp.MustCompile(`"(id|createdAt)":"[^"]*"|"(generation|version)":\d+|local-[0-9a-v]+`)
 
 // play asks the script and gives the answers, without what is the actor's own.
-func (s *site) play(v version, key string) (answers []string) {
+func (s *site) play(v servetest.Way, key string) (answers []string) {
 	s.t.Helper()
-	c := &http.Client{Transport: v.transport}
 	for _, ask := range script {
-		request, err := http.NewRequestWithContext(s.t.Context(), ask.method, v.scheme+"://"+s.address+strings.ReplaceAll(ask.path, "KEY", key), bytes.NewReader([]byte(ask.body)))
+		request, err := http.NewRequestWithContext(s.t.Context(), ask.method, v.Scheme+"://"+s.address+strings.ReplaceAll(ask.path, "KEY", key), bytes.NewReader([]byte(ask.body)))
 		if err != nil {
 			if strings.Contains(ask.path, "%zz") { // Go's client cannot send it
 				answers = append(answers, "")
@@ -156,25 +129,25 @@ func (s *site) play(v version, key string) (answers []string) {
 		if ask.contentType != "" {
 			request.Header.Set("Content-Type", ask.contentType)
 		}
-		answers = append(answers, s.answer(c, request, v, key))
+		answers = append(answers, s.answer(request, v, key))
 	}
 	return answers
 }
 
-func (s *site) answer(c *http.Client, request *http.Request, v version, key string) string {
+func (s *site) answer(request *http.Request, v servetest.Way, key string) string {
 	s.t.Helper()
-	response, err := c.Do(request)
+	response, err := v.Do(request)
 	if err != nil {
-		s.t.Errorf("%s %s over %s: %v", request.Method, request.URL.Path, v.name, err)
+		s.t.Errorf("%s %s over %s: %v", request.Method, request.URL.Path, v.Version, err)
 		return ""
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		s.t.Errorf("%s %s over %s: read the answer: %v", request.Method, request.URL.Path, v.name, err)
+		s.t.Errorf("%s %s over %s: read the answer: %v", request.Method, request.URL.Path, v.Version, err)
 	}
-	if response.Proto != v.name {
-		s.t.Errorf("answered over %s, not %s", response.Proto, v.name)
+	if response.Proto != v.Version {
+		s.t.Errorf("answered over %s, not %s", response.Proto, v.Version)
 	}
 	header := response.Header.Clone()
 	// Of the version, or of the actor's times, not of the answer.

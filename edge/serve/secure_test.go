@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/certificate"
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
+	"github.com/stagedoor-dev/stagedoor/edge/serve/servetest"
 )
 
 // trust takes any certificate: that of a test is of no authority.
@@ -50,49 +51,22 @@ func (r *running) end(t *testing.T) {
 	}
 }
 
-// way is a client of one version of HTTP.
-type way struct {
-	scheme, version string
-	transport       http.RoundTripper
-	close           func()
-}
-
-func ways() []way {
-	var all []way
-	for _, w := range []struct {
-		scheme, version string
-		set             func(*http.Protocols)
-	}{
-		{"http", "HTTP/1.1", func(p *http.Protocols) { p.SetHTTP1(true) }},
-		{"http", "HTTP/2.0", func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }},
-		{"https", "HTTP/1.1", func(p *http.Protocols) { p.SetHTTP1(true) }},
-		{"https", "HTTP/2.0", func(p *http.Protocols) { p.SetHTTP2(true) }},
-	} {
-		transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: trust.Clone()}
-		w.set(transport.Protocols)
-		all = append(all, way{w.scheme, w.version, transport, transport.CloseIdleConnections})
-	}
-	h3 := &http3.Transport{TLSClientConfig: trust.Clone()}
-	return append(all, way{"https", "HTTP/3.0", h3, func() { _ = h3.Close() }})
-}
-
 // [HTTP-9] [TLS-1]
 func TestEveryVersionOfHTTPOnOnePort(t *testing.T) {
 	r := runSecure(t, newGateway(), true)
 	_, port, _ := net.SplitHostPort(r.http)
-	for _, w := range ways() {
-		t.Run(w.scheme+" "+w.version, func(t *testing.T) {
-			defer w.close()
-			response, err := (&http.Client{Transport: w.transport}).Get(w.scheme + "://" + r.http + "/")
+	for _, w := range servetest.Ways(t, trust) {
+		t.Run(w.Scheme+" "+w.Version, func(t *testing.T) {
+			response, err := w.Get(w.Scheme + "://" + r.http + "/")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer response.Body.Close()
-			if body, err := io.ReadAll(response.Body); err != nil || string(body) != w.version {
+			if body, err := io.ReadAll(response.Body); err != nil || string(body) != w.Version {
 				t.Errorf("answered by %q, %v", body, err)
 			}
 			want := ""
-			if w.scheme == "https" && w.version != "HTTP/3.0" {
+			if w.Scheme == "https" && w.Version != "HTTP/3.0" {
 				want = `h3=":` + port + `"`
 			}
 			if got, _, _ := strings.Cut(response.Header.Get("Alt-Svc"), ";"); got != want {
@@ -138,15 +112,14 @@ func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 // With a certificate of its own, and outside development, a gateway takes TLS alone.
 func TestPlainTextIsNotTakenWithTLS(t *testing.T) {
 	r := runSecure(t, newGateway(), false)
-	for _, w := range ways() {
-		response, err := (&http.Client{Transport: w.transport}).Get(w.scheme + "://" + r.http + "/")
-		if served := err == nil && response.StatusCode == http.StatusOK; served != (w.scheme == "https") {
-			t.Errorf("%s %s: served %t, %v", w.scheme, w.version, served, err)
+	for _, w := range servetest.Ways(t, trust) {
+		response, err := w.Get(w.Scheme + "://" + r.http + "/")
+		if served := err == nil && response.StatusCode == http.StatusOK; served != (w.Scheme == "https") {
+			t.Errorf("%s %s: served %t, %v", w.Scheme, w.Version, served, err)
 		}
 		if err == nil {
 			response.Body.Close()
 		}
-		w.close()
 	}
 	r.end(t)
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
+	"github.com/stagedoor-dev/stagedoor/edge/serve/servetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -114,14 +115,13 @@ func get(t *testing.T, client *http.Client, url string) string {
 func TestHTTP1AndHTTP2OnOnePort(t *testing.T) {
 	g := newGateway()
 	r := run(t, g, time.Minute)
-	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		transport := &http.Transport{Protocols: new(http.Protocols)}
-		transport.Protocols.SetHTTP1(version == "HTTP/1.1")
-		transport.Protocols.SetUnencryptedHTTP2(version == "HTTP/2.0")
-		if got := get(t, &http.Client{Transport: transport}, "http://"+r.http+"/"); got != version {
-			t.Errorf("answered by %s, not %s", got, version)
+	for _, w := range servetest.Ways(t, trust) {
+		if w.Scheme == "https" {
+			continue
 		}
-		transport.CloseIdleConnections()
+		if got := get(t, w.Client, "http://"+r.http+"/"); got != w.Version {
+			t.Errorf("answered by %s, not %s", got, w.Version)
+		}
 	}
 	r.stop()
 	if err := <-r.ended; err != nil {
