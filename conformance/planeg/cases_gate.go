@@ -20,7 +20,7 @@ func gateCases() []*Case {
 		{ID: "GGATE-07", Title: "a close waits for its commit as a result does", Requirements: needs("GATE-1:971e32 GATE-2:6f17a7"), run: heldClose},
 		{ID: "GGATE-08", Title: "the connection's state is what left the gate last, not what waited in it", Requirements: needs("CONN-6:4220d3 GATE-2:6f17a7"), run: heldState},
 		{ID: "GGATE-09", Title: "what a caller has seen is there after the gateway was killed", Requirements: needs("STORE-2:285c89 GATE-1:971e32 GATE-3:30da6c"), Alone: true, run: killed},
-		{ID: "GGATE-10", Title: "the answer to an actor's fence follows that to the commits before it", Requirements: needs("LINK-20:71ef0d"), run: fenceInOrder},
+		{ID: "GGATE-10", Title: "the answer to an actor's fence follows that to the commits before it", Requirements: needs("LINK-20:e60b2e"), run: fenceInOrder},
 	}
 }
 
