@@ -65,9 +65,9 @@ func drains(p *play) {
 	r.reply(want[*runnerv1alpha1.Call](r), "\x01")
 	c.answered(1, "\x01")
 	r.send(&runnerv1alpha1.Drain{DeadlineMs: 10_000})
-	c.call(2, "b", "x") // waits for another runner
 	stop := want[*runnerv1alpha1.StopActor](r)
 	p.check(stop.Actor == start.Actor && stop.Reason == runnerv1alpha1.StopReason_STOP_REASON_DRAIN, "stop", "the actor is stopped by %s", show(stop))
+	c.call(2, "b", "x") // waits for another runner
 	other := p.welcomed(p.aHello())
 	r.send(&runnerv1alpha1.ActorStopped{Actor: start.Actor, Outcome: slept})
 	want[*commonv1alpha1.Goodbye](r)

@@ -16,12 +16,7 @@ import (
 
 // As `conform gateway --fast` does, with our gateway; its windows are small, so that the cases of credit are about credit.
 func TestOurGatewayKeepsItsPart(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "stagedoor")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the gateway: %v\n%s", err, out)
-	}
-	command := binary + " gateway --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
+	command := buildGateway(t) + " gateway --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
 	t.Run("insecure", func(t *testing.T) {
 		holds(t, Config{Command: command + " --insecure", Cases: only(func(c *Case) bool { return !c.Slow && !c.Tokens })})
 	})
@@ -34,6 +29,16 @@ func TestOurGatewayKeepsItsPart(t *testing.T) {
 			}),
 		})
 	})
+}
+
+func buildGateway(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "stagedoor")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build the gateway: %v\n%s", err, out)
+	}
+	return binary
 }
 
 func only(fits func(*Case) bool) []*Case {
