@@ -89,6 +89,7 @@ var clientSamples = []clientSample{
 		`{"type":"event","connection":1,"event":"tick","args":[1,"x"]}`,
 	},
 	{sample{"cancel", rules{"CALL-5"}, &clientv1alpha1.CancelCall{Id: 1}}, `{"type":"cancelCall","id":1}`},
+	{sample{"cancel on a connection", rules{"CALL-5", "SESS-12"}, &clientv1alpha1.CancelCall{Id: 1, Connection: 2}}, `{"type":"cancelCall","id":1,"connection":2}`},
 	{
 		sample{"hello", rules{"SESS-2"}, &clientv1alpha1.Hello{
 			Token: "secret", Namespace: "team-1", Sdk: "go", SdkVersion: "0.1.0", Features: []string{"a"},
@@ -125,6 +126,12 @@ var clientSamples = []clientSample{
 	{
 		sample{"ack", rules{"SESS-14"}, &clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: 2, Frames: 64}}}},
 		`{"type":"ack","received":[{"connection":2,"frames":64}]}`,
+	},
+	{sample{"connection resume", rules{"SESS-20"}, &clientv1alpha1.ConnectionResume{Connection: 2, Frames: 70}}, ""},
+	{sample{"connection resumed", rules{"SESS-20"}, &clientv1alpha1.ConnectionResumed{Connection: 2, Frames: 9}}, ""},
+	{
+		sample{"unreliable event", rules{"CONN-11"}, &clientv1alpha1.UnreliableEvent{Connection: 1, Event: "at", Args: []byte{0x81, 1}}},
+		`{"type":"unreliableEvent","connection":1,"event":"at","args":[1]}`,
 	},
 	{
 		sample{"reject", rules{"SESS-2"}, &clientv1alpha1.Reject{Error: notFound}},

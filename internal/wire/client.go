@@ -29,7 +29,10 @@ const (
 	ClientPing               Kind = 100
 	ClientPong               Kind = 101
 	ClientAck                Kind = 102
+	ClientConnectionResume   Kind = 103
+	ClientConnectionResumed  Kind = 104
 	ClientGoodbye            Kind = 105
+	ClientUnreliableEvent    Kind = 106
 )
 
 // ClientCall is client.v1alpha1.Call. Decoded, its byte fields alias the frame. Target is set for calls without
@@ -188,15 +191,21 @@ func (m *ClientCallResult) Unmarshal(b []byte) error {
 	return f.err
 }
 
-// ClientEvent is client.v1alpha1.Event.
+// ClientEvent is client.v1alpha1.Event or UnreliableEvent.
 type ClientEvent struct {
 	Connection uint64
 	Event      []byte // UTF-8
 	Args       []byte
+	Unreliable bool
 }
 
 // Kind implements Message.
-func (*ClientEvent) Kind() Kind { return ClientEventKind }
+func (m *ClientEvent) Kind() Kind {
+	if m.Unreliable {
+		return ClientUnreliableEvent
+	}
+	return ClientEventKind
+}
 
 // Size implements Message.
 func (m *ClientEvent) Size() int {
@@ -210,9 +219,9 @@ func (m *ClientEvent) AppendTo(dst []byte) []byte {
 	return appendBytes(dst, 3, m.Args)
 }
 
-// Unmarshal decodes the body of a frame into m, replacing what it held.
+// Unmarshal decodes the body of a frame into m, replacing what it held but Unreliable.
 func (m *ClientEvent) Unmarshal(b []byte) error {
-	*m = ClientEvent{}
+	*m = ClientEvent{Unreliable: m.Unreliable}
 	f := fields{what: "Event", rest: b}
 	for f.next() {
 		switch {
@@ -242,8 +251,8 @@ func DecodeClient(f Frame) (any, error) {
 	case ClientCallResultKind:
 		m := new(ClientCallResult)
 		return m, m.Unmarshal(f.Body)
-	case ClientEventKind:
-		m := new(ClientEvent)
+	case ClientEventKind, ClientUnreliableEvent:
+		m := &ClientEvent{Unreliable: f.Kind == ClientUnreliableEvent}
 		return m, m.Unmarshal(f.Body)
 	default:
 		return clientSchema.decode(f)

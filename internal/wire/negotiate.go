@@ -21,10 +21,13 @@ func RunnerFeatures() []string {
 	return []string{FeatureConnections, FeatureEvents, FeatureKV, FeatureResume, FeatureAdopt, FeatureCredit}
 }
 
-// FeatureClientResume is the client protocol's only feature: a session that outlives its socket [SESS-13].
-const FeatureClientResume = "resume"
+// Features of the client protocol.
+const (
+	FeatureClientResume     = "resume"     // a session that outlives its socket [SESS-13]
+	FeatureClientUnreliable = "unreliable" // UnreliableEvent [CONN-11]
+)
 
-// WebSocket subprotocols.
+// Subprotocols of WebSocket and WebTransport.
 const (
 	SubprotocolClientProto = "stagedoor.v1.proto"
 	SubprotocolClientJSON  = "stagedoor.v1.json"

@@ -30,6 +30,7 @@ func Append(dst []byte, m any) ([]byte, error) {
 	case *clientv1alpha1.CancelCall:
 		o.begin("cancelCall")
 		o.uint("id", m.GetId())
+		o.uint("connection", m.GetConnection())
 	case *clientv1alpha1.Hello:
 		o.hello(m)
 	case *clientv1alpha1.Welcome:
@@ -64,15 +65,18 @@ func NewEvent(event, args []byte) (Event, error) {
 }
 
 // AppendEvent appends the event as the given connection receives it; the same as Append of a ClientEvent.
-func AppendEvent(dst []byte, connection uint64, e Event) []byte {
-	dst = append(dst, `{"type":"event","connection":`...)
+func AppendEvent(dst []byte, connection uint64, unreliable bool, e Event) []byte {
+	kind := `{"type":"event","connection":`
+	if unreliable {
+		kind = `{"type":"unreliableEvent","connection":`
+	}
+	dst = append(dst, kind...)
 	dst = strconv.AppendUint(dst, connection, 10)
 	return append(dst, e...)
 }
 
 func (o *object) event(m *wire.ClientEvent) {
-	o.dst = append(o.dst, `{"type":"event","connection":`...)
-	o.dst = strconv.AppendUint(o.dst, m.Connection, 10)
+	o.dst = AppendEvent(o.dst, m.Connection, m.Unreliable, nil)
 	o.eventBody(m.Event, m.Args)
 }
 

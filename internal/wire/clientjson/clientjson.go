@@ -96,7 +96,10 @@ var typeOf = map[wire.Kind]string{
 	wire.ClientPing:               "ping",
 	wire.ClientPong:               "pong",
 	wire.ClientAck:                "ack",
+	wire.ClientConnectionResume:   "connectionResume",
+	wire.ClientConnectionResumed:  "connectionResumed",
 	wire.ClientGoodbye:            "goodbye",
+	wire.ClientUnreliableEvent:    "unreliableEvent",
 }
 
 // limitFields are the fields of Limits in the order of the proto.

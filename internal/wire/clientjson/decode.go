@@ -64,10 +64,12 @@ func (m *members) message(typ string) any {
 		r := &wire.ClientCallResult{ID: m.uint("id"), Connection: m.uint("connection"), Error: m.failure()}
 		r.Output, r.HasOutput = m.payload("output")
 		return r
-	case "event":
-		return &wire.ClientEvent{Connection: m.uint("connection"), Event: m.textBytes("event"), Args: m.args("args")}
+	case "event", "unreliableEvent":
+		e := &wire.ClientEvent{Connection: m.uint("connection"), Event: m.textBytes("event"), Args: m.args("args")}
+		e.Unreliable = typ == "unreliableEvent"
+		return e
 	case "cancelCall":
-		return &clientv1alpha1.CancelCall{Id: m.uint("id")}
+		return &clientv1alpha1.CancelCall{Id: m.uint("id"), Connection: m.uint("connection")}
 	case "hello":
 		return m.hello()
 	case "welcome":
