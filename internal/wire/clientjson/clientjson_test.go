@@ -322,7 +322,7 @@ func TestABroadcastIsEncodedOnce(t *testing.T) {
 	}
 	for _, connection := range []uint64{1, wire.MaxID} {
 		want, err := Append(nil, &wire.ClientEvent{Connection: connection, Event: []byte("tick"), Args: []byte{0x80}})
-		if got := AppendEvent(nil, connection, shared); err != nil || string(got) != string(want) {
+		if got := AppendEvent(nil, connection, false, shared); err != nil || string(got) != string(want) {
 			t.Errorf("%s, want %s (%v)", got, want, err)
 		}
 	}
@@ -391,7 +391,7 @@ func BenchmarkAppendEvent(b *testing.B) {
 		b.ReportAllocs()
 		var dst []byte
 		for b.Loop() {
-			dst = AppendEvent(dst[:0], 1, shared)
+			dst = AppendEvent(dst[:0], 1, false, shared)
 		}
 	})
 }
