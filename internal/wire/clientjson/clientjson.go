@@ -96,8 +96,6 @@ var typeOf = map[wire.Kind]string{
 	wire.ClientPing:               "ping",
 	wire.ClientPong:               "pong",
 	wire.ClientAck:                "ack",
-	wire.ClientConnectionResume:   "connectionResume",
-	wire.ClientConnectionResumed:  "connectionResumed",
 	wire.ClientGoodbye:            "goodbye",
 	wire.ClientUnreliableEvent:    "unreliableEvent",
 }
