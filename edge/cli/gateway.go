@@ -85,7 +85,7 @@ func (p *Program) run(ctx context.Context, cfg config.Config, logger *slog.Logge
 	logger.Info("gateway started", "version", version.Version(), "address", listeners[0].Addr().String())
 	logger.Log(ctx, configLevel(cfg), "configuration", "config", cfg)
 	options := serve.Options{
-		HTTP: listeners[0], QUIC: udp, PlainToo: cfg.Development, Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
+		HTTP: listeners[0], QUIC: udp, SessionStreams: 2 * cfg.Limits.MaxConnections, PlainToo: cfg.Development, Runners: listeners[1:], DrainTimeout: cfg.DrainTimeout, Logger: logger,
 	}
 	if certificates != nil {
 		options.Certificates = certificates

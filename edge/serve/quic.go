@@ -13,6 +13,9 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/webtransport-go"
+
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // Bounds of a QUIC connection. What it buffers grows with what is read, up to these.
@@ -21,6 +24,8 @@ const (
 	maxStreamWindow  = 4 << 20
 	connectionWindow = 1 << 20
 	maxConnWindow    = 8 << 20
+	// maxUniStreams are HTTP/3's own three, and some that it greases with.
+	maxUniStreams = 8
 )
 
 // overQUIC serves HTTP/3 on a UDP socket.
@@ -28,6 +33,7 @@ type overQUIC struct {
 	transport *quic.Transport
 	listener  *quic.Listener
 	server    *http3.Server
+	sessions  *webtransport.Server
 	serving   sync.WaitGroup // connections
 
 	mu       sync.Mutex
@@ -36,16 +42,23 @@ type overQUIC struct {
 	answered chan struct{} // closed when there are none, once that is waited for; nil: it is not
 }
 
-func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, logger *slog.Logger) (*overQUIC, error) {
+// newOverQUIC begins to listen. sessionStreams is how many streams a WebTransport session may have open, beside those of requests.
+func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, sessionStreams int, logger *slog.Logger) (*overQUIC, error) {
 	q := &overQUIC{transport: &quic.Transport{Conn: socket}, conns: map[*quic.Conn]struct{}{}}
 	q.server = &http3.Server{
 		Handler: q.counted(handler), MaxHeaderBytes: maxHeaderBytes, IdleTimeout: idleTimeout,
 		Logger: slog.New(atDebug{logger.Handler()}),
 	}
+	q.sessions = &webtransport.Server{
+		H3: q.server, ApplicationProtocols: []string{wire.SubprotocolClientProto},
+		CheckOrigin: func(*http.Request) bool { return true }, // the handler has [HTTP-7]
+	}
+	webtransport.ConfigureHTTP3Server(q.server)
 	config := http3.ConfigureTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: c.Certificate})
 	var err error
 	q.listener, err = q.transport.Listen(config, &quic.Config{
-		HandshakeIdleTimeout: readHeaderTimeout, MaxIdleTimeout: idleTimeout, MaxIncomingStreams: maxStreams,
+		HandshakeIdleTimeout: readHeaderTimeout, MaxIdleTimeout: idleTimeout, MaxIncomingStreams: maxStreams + int64(sessionStreams), MaxIncomingUniStreams: maxUniStreams,
+		EnableDatagrams: true, EnableStreamResetPartialDelivery: true,
 		InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: maxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow, MaxConnectionReceiveWindow: maxConnWindow,
 	})
@@ -60,9 +73,32 @@ func (q *overQUIC) counted(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q.count(1)
 		defer q.count(-1)
+		if r.Method == http.MethodConnect {
+			w = &taker{ResponseWriter: w, from: q}
+		}
 		handler.ServeHTTP(w, r)
 	})
 }
+
+// taker is the ResponseWriter of a request that may become a WebTransport session, which then counts as a request under way.
+type taker struct {
+	http.ResponseWriter
+	from *overQUIC
+}
+
+// WebTransport takes the session over.
+func (t *taker) WebTransport(r *http.Request) (*webtransport.Session, error) {
+	session, err := t.from.sessions.Upgrade(t.ResponseWriter, r)
+	if err != nil {
+		return nil, fmt.Errorf("establish a WebTransport session: %w", err)
+	}
+	t.from.count(1)
+	context.AfterFunc(session.Context(), func() { t.from.count(-1) })
+	return session, nil
+}
+
+// Unwrap is for http.ResponseController.
+func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 func (q *overQUIC) count(n int) {
 	q.mu.Lock()
@@ -96,7 +132,7 @@ func (q *overQUIC) serve() error {
 		q.conns[conn] = struct{}{}
 		q.mu.Unlock()
 		q.serving.Go(func() {
-			_ = q.server.ServeQUICConn(conn) // How a connection ended is the client's affair.
+			_ = q.sessions.ServeQUICConn(conn) // How a connection ended is the client's affair.
 			q.mu.Lock()
 			delete(q.conns, conn)
 			q.mu.Unlock()
@@ -104,50 +140,39 @@ func (q *overQUIC) serve() error {
 	}
 }
 
-// goAwayWait is how long clients may take to read their last answers and go.
-const goAwayWait = time.Second
+// partingWait is how long clients may take to read their last answers.
+const partingWait = time.Second
 
-// shutdown takes no new connections, tells clients with GOAWAY to send no new requests, and closes their connections when
-// those under way are answered, or ctx ends.
-// A nil one has none.
+// shutdown takes no new connections, and closes those there are when the requests under way are answered, or ctx ends. A nil
+// one has none.
 func (q *overQUIC) shutdown(ctx context.Context) error {
 	if q == nil {
 		return nil
 	}
 	closed := q.listener.Close()
-	gone, cancel := context.WithCancel(ctx)
-	defer cancel()
-	going := make(chan struct{})
-	go func() {
-		defer close(going)
-		_ = q.server.Shutdown(gone) // Where clients do not go, their connections are closed below.
-		cancel()
-	}()
 	q.mu.Lock()
 	q.answered = make(chan struct{})
 	q.tell()
+	anybody := len(q.conns) > 0
 	q.mu.Unlock()
 	var late error
 	select {
 	case <-q.answered:
-		leaving := time.NewTimer(goAwayWait)
-		defer leaving.Stop()
-		select {
-		case <-gone.Done():
-		case <-leaving.C:
-		}
 	case <-ctx.Done():
 		late = ctx.Err()
+	}
+	if anybody && late == nil {
+		parting, cancel := context.WithTimeout(ctx, partingWait)
+		defer cancel()
+		<-parting.Done()
 	}
 	q.mu.Lock()
 	for conn := range q.conns {
 		_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") // it may be closed already
 	}
 	q.mu.Unlock()
-	cancel()
-	<-going
 	q.serving.Wait()
-	return errors.Join(closed, late, q.transport.Close(), q.transport.Conn.Close())
+	return errors.Join(closed, late, q.sessions.Close(), q.transport.Close(), q.transport.Conn.Close())
 }
 
 // alternative has answers over TLS name HTTP/3 at the address's port, so that browsers go there [HTTP-9].

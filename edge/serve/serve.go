@@ -44,6 +44,8 @@ type Options struct {
 	PlainToo bool
 	// QUIC serves HTTP/3 on the port of HTTP, with Certificates. nil: nobody does.
 	QUIC net.PacketConn
+	// SessionStreams is how many streams a WebTransport session may have open: one for each connection, and some that end.
+	SessionStreams int
 	// Runners serve the framed runner protocol.
 	Runners []net.Listener
 	// DrainTimeout bounds the shutdown. Zero: no wait.
@@ -91,7 +93,7 @@ func (s *server) prepare() error {
 	o, handler := &s.options, s.gateway.Handler()
 	var fault error
 	if o.QUIC != nil {
-		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.Logger); fault == nil {
+		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.SessionStreams, o.Logger); fault == nil {
 			handler, fault = alternative(handler, o.QUIC.LocalAddr())
 		}
 	}

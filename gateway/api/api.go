@@ -82,7 +82,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := endpoints[path]
+	taker, streams := w.(WebTransporter)
 	switch {
+	case streams && r.Method == http.MethodConnect && path == "v1/connect":
+		h.connectWebTransport(taker, r)
 	case e.serve == nil:
 		h.fail(w, r, wire.RequestNotFound.Newf("There is no endpoint %s.", r.URL.Path))
 	case r.Method != e.method && (r.Method != http.MethodHead || e.method != http.MethodGet):
@@ -129,6 +132,12 @@ func (h *Handler) serveActor(w http.ResponseWriter, r *http.Request, segments []
 			return
 		}
 		h.connectActor(w, r, target)
+	case len(segments) == 2 && segments[1] == "events":
+		if r.Method != http.MethodGet {
+			h.wrongMethod(w, r, http.MethodGet)
+			return
+		}
+		h.events(w, r, target)
 	default:
 		h.fail(w, r, wire.RequestNotFound.Newf("There is no endpoint %s below an actor.", r.URL.Path))
 	}

@@ -11,7 +11,7 @@ import (
 
 // The headers that a page may send and read.
 var (
-	corsAllow  = strings.Join([]string{"Authorization", "Content-Type", "Accept", "Idempotency-Key", "Stagedoor-Mode", "Stagedoor-Namespace", "Stagedoor-Deadline-Ms", "traceparent", "tracestate"}, ", ")
+	corsAllow  = strings.Join([]string{"Authorization", "Content-Type", "Accept", "Idempotency-Key", "Stagedoor-Mode", "Stagedoor-Namespace", "Stagedoor-Deadline-Ms", "Last-Event-ID", "traceparent", "tracestate"}, ", ")
 	corsExpose = "Retry-After"
 )
 

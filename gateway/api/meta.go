@@ -95,6 +95,7 @@ func metricsHandler(s *stats.Stats) http.Handler {
 	counter("start_failures", "Actor starts that did not become ready.", &s.StartFailures)
 	counter("links_lost", "Runner links that ended without Goodbye.", &s.LinksLost)
 	counter("slow_readers", "Sessions closed because they did not read.", &s.SlowReaders)
+	counter("unreliable_dropped", "Unreliable events that would have had to wait for their client.", &s.UnreliableDropped)
 	counter("invalid_reports", "Actors fenced because their runner broke the protocol.", &s.InvalidReports)
 	counter("errors_replaced", "Error codes that their sender may not send.", &s.ErrorsReplaced)
 	counter("frames_malformed", "Frames that could not be decoded.", &s.FramesMalformed)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type outgoing struct {
 	net.Conn
 	limit   int
+	shared  *atomic.Int64 // what all streams of a session have queued together, which limit bounds; nil: it is alone
 	budget  *budget.Budget
 	flusher *flusher        // with ready
 	ready   syscall.RawConn // nil: a write may wait, on a goroutine of its own
@@ -61,11 +63,12 @@ func (o *outgoing) Write(p []byte) (int, error) {
 		return 0, o.err
 	case o.last:
 		return 0, errLast
-	case o.queued()+len(p) > o.limit:
+	case o.load()+len(p) > o.limit:
 		return 0, errQueueFull
 	}
 	q := o.place()
 	q.b = append(q.b, p...)
+	o.share(len(p))
 	o.queuedLocked()
 	return len(p), nil
 }
@@ -89,6 +92,21 @@ func (o *outgoing) place() *buffer {
 		o.queue = buffers.Get().(*buffer)
 	}
 	return o.queue
+}
+
+// load is what counts for the limit.
+func (o *outgoing) load() int {
+	if o.shared != nil {
+		return int(o.shared.Load())
+	}
+	return o.queued()
+}
+
+// share counts what is queued for the session.
+func (o *outgoing) share(n int) {
+	if o.shared != nil {
+		o.shared.Add(int64(n))
+	}
 }
 
 // queued is how much waits for the present write to end.
@@ -132,6 +150,7 @@ func (o *outgoing) end(p []byte, forget bool) {
 	o.last = true
 	q := o.place()
 	q.b = append(q.b, p...)
+	o.share(len(p))
 	o.startLocked()
 	time.AfterFunc(farewellWait, func() { _ = o.Conn.Close() })
 }
@@ -219,6 +238,7 @@ func (o *outgoing) take() *buffer {
 	}
 	batch := o.queue
 	o.queue, o.batch = nil, len(batch.b)
+	o.share(-len(batch.b))
 	if o.charged > 2*len(batch.b)+keepQueue {
 		o.charge(len(batch.b))
 	}
@@ -234,8 +254,19 @@ func (o *outgoing) broke(err error) {
 	_ = o.Conn.Close()
 }
 
+// abort ends the socket from outside: what is being written may still fail.
+func (o *outgoing) abort(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.err = err
+	}
+	o.forget()
+}
+
 // forget drops what is queued.
 func (o *outgoing) forget() {
+	o.share(-o.queued())
 	o.queue.recycle()
 	o.queue = nil
 	o.charge(0)

@@ -1,7 +1,7 @@
 // Package fanout gives an actor's events to those who want them.
 //
 // An Audience is the connections of one actor and what each is subscribed to. It is plain state: its owner,
-// gateway/route, locks it, and a Member's Deliver must only queue. Requirements: CONN-3, CONN-5, CONN-10.
+// gateway/route, locks it, and a Member's Deliver must only queue. Requirements: CONN-3, CONN-5, CONN-10, CONN-11.
 package fanout
 
 import "sync/atomic"
@@ -87,6 +87,8 @@ type Form interface {
 type Event struct {
 	Name []byte
 	Args []byte // CBOR array
+	// Unreliable: rather dropped than queued for a client [CONN-11].
+	Unreliable bool
 
 	frames []frame
 }
@@ -132,5 +134,5 @@ func (e *Event) Frame(form Form, connection uint64) *Frame {
 
 // Clone is an event that may be kept.
 func (e *Event) Clone() *Event {
-	return &Event{Name: append([]byte(nil), e.Name...), Args: append([]byte(nil), e.Args...)}
+	return &Event{Name: append([]byte(nil), e.Name...), Args: append([]byte(nil), e.Args...), Unreliable: e.Unreliable}
 }

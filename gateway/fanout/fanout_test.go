@@ -97,10 +97,10 @@ func TestTheHoldersOfAFrame(t *testing.T) {
 
 func TestACloneOutlivesItsOriginal(t *testing.T) {
 	name := []byte("name")
-	c := (&Event{Name: name, Args: []byte{0x80}}).Clone()
+	c := (&Event{Name: name, Args: []byte{0x80}, Unreliable: true}).Clone()
 	name[0] = 'X'
-	if string(c.Name) != "name" || !slices.Equal(c.Args, []byte{0x80}) {
-		t.Errorf("clone = %q %x", c.Name, c.Args)
+	if string(c.Name) != "name" || !slices.Equal(c.Args, []byte{0x80}) || !c.Unreliable {
+		t.Errorf("clone = %q %x, unreliable %t", c.Name, c.Args, c.Unreliable)
 	}
 }
 

@@ -95,6 +95,17 @@ func (c *Connection) request() *Request { return &c.Request }
 
 func (c *Connection) arrive(a *Actor) { c.at.Store(a) }
 
+// ActorID is the id of the actor that has accepted the connection. Not under the lock of an actor.
+func (c *Connection) ActorID() string {
+	a := c.at.Load()
+	if a == nil {
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.id
+}
+
 // fail refuses the open.
 func (c *Connection) fail(e *wire.Error) {
 	c.end(e, reconnectAfter(e))

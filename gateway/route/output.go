@@ -67,6 +67,11 @@ func (inc *incarnation) emit(m *wire.Emit) {
 		s.Limit(stats.MaxEvent)
 		inc.fence(wire.EventTooLarge.Newf("An event has %d bytes, at most %d are allowed.", len(m.Args), l.MaxEvent))
 		return
+	case m.Unreliable && len(m.Event)+len(m.Args) > wire.MaxUnreliableEvent: // [CONN-11]
+		s.Limit(stats.MaxEvent)
+		inc.fence(wire.EventTooLarge.Newf("An unreliable event has %d bytes with its name, at most %d are allowed.",
+			len(m.Event)+len(m.Args), wire.MaxUnreliableEvent))
+		return
 	case len(m.Event) == 0 || len(m.Event) > l.MaxEventName:
 		s.Limit(stats.MaxEventName)
 		inc.violation(fmt.Sprintf("an event name of %d bytes", len(m.Event)))
@@ -77,7 +82,7 @@ func (inc *incarnation) emit(m *wire.Emit) {
 		return
 	}
 	s.Events.Inc()
-	s.Deliveries.Add(inc.deliver(m, &fanout.Event{Name: m.Event, Args: m.Args}))
+	s.Deliveries.Add(inc.deliver(m, &fanout.Event{Name: m.Event, Args: m.Args, Unreliable: m.Unreliable}))
 }
 
 // deliver gives the event to each connection that it is meant for, once, and returns how many these are.

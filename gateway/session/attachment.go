@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type Socket interface {
 type Attachment struct {
 	sessions  *Sessions
 	out       Socket
+	streams   Streams // out, if each channel has a stream of its own; nil: they share it
 	form      Form
 	token     string // from the transport
 	namespace string
@@ -49,6 +51,7 @@ type Attachment struct {
 	said    atomic.Bool             // the client has sent a Hello, so it understands pings
 	gone    atomic.Bool             // the session has left it: what it still reads is ignored
 	behind  atomic.Bool             // the session keeps something that this socket has not got
+	begun   *latch                  // with streams: a Hello was taken, or none ever will be
 }
 
 // Heard notes a sign of life.
@@ -99,6 +102,7 @@ func (a *Attachment) OpenFirst(m *clientv1alpha1.ConnectionOpen) bool {
 func (a *Attachment) Ended() {
 	a.gone.Store(true)
 	a.timer.Stop()
+	a.begun.happen()
 	if s := a.session.Load(); s != nil {
 		s.detached(a)
 	}
@@ -138,7 +142,7 @@ func (a *Attachment) tick() {
 		a.Leave(wire.SessionPingTimedOut.New())
 		return
 	case quiet >= every:
-		s.ping(a)
+		s.ping(a, quiet < 2*every)
 	}
 	a.timer.Reset(every)
 }
@@ -173,16 +177,13 @@ func (a *Attachment) hello(m *clientv1alpha1.Hello) bool {
 		return false
 	}
 	a.timer.Reset(a.sessions.cfg.PingEvery)
+	a.begun.happen()
 	return true
 }
 
 // begin begins a session.
 func (a *Attachment) begin(p auth.Principal, m *clientv1alpha1.Hello) bool {
-	resumable := m.GetResume() != nil
-	for _, f := range m.GetFeatures() {
-		resumable = resumable || f == wire.FeatureClientResume
-	}
-	s, refusal := a.sessions.begin(a, p, resumable)
+	s, refusal := a.sessions.begin(a, p, featuresOf(m))
 	switch {
 	case refusal == nil:
 	case refusal.Is(wire.GatewayDraining):
@@ -199,6 +200,17 @@ func (a *Attachment) begin(p auth.Principal, m *clientv1alpha1.Hello) bool {
 	return true
 }
 
+// features are those of the client protocol that a Hello asks for.
+type features struct{ resume, unreliable bool }
+
+func featuresOf(m *clientv1alpha1.Hello) features {
+	asked := m.GetFeatures()
+	return features{
+		resume:     m.GetResume() != nil || slices.Contains(asked, wire.FeatureClientResume),
+		unreliable: slices.Contains(asked, wire.FeatureClientUnreliable),
+	}
+}
+
 func (a *Attachment) reject(e *wire.Error) bool {
 	a.out.Finish(a.form.append(nil, &clientv1alpha1.Reject{Error: e.Proto()}), e)
 	return false
@@ -210,8 +222,11 @@ func (s *Session) welcome() *clientv1alpha1.Welcome {
 		Session: s.id, Limits: s.cfg.Limits.Client(), PingMs: uint32(s.cfg.PingEvery.Milliseconds()),
 		NowMs: time.Now().UnixMilli(), Features: []string{}, Gateway: s.cfg.Gateway, Development: s.cfg.Development,
 	}
+	if s.loose {
+		w.Features = append(w.Features, wire.FeatureClientUnreliable)
+	}
 	if s.resumable {
-		w.Features = []string{wire.FeatureClientResume}
+		w.Features = append(w.Features, wire.FeatureClientResume)
 		w.ResumeToken, w.ResumeMs = []byte(s.resume.token), uint32(s.cfg.ResumeWait.Milliseconds())
 	}
 	return w

@@ -184,7 +184,7 @@ func (c *call) Reply(_ *route.Call, r route.Result) {
 	}
 	delete(s.calls, c.Tag)
 	ch := c.channel
-	if ch.ended && s.resumable {
+	if ch.ended && s.apart {
 		ch = &s.own // it crossed the close [SESS-12]
 	}
 	s.result = wire.ClientCallResult{ID: c.Tag, Connection: ch.number, Output: r.Output, HasOutput: r.HasOutput, Error: r.Error}

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
@@ -15,11 +17,15 @@ type channel struct {
 	session *Session
 	number  uint64
 	conn    *route.Connection // nil: channel 0
+	stream  Stream            // of its own; nil: it has none, or not at present. Guarded by Session.mu
 	weight  int               // memory that the connection holds
 
 	// Guarded by Session.mu.
 	ended bool // nothing is sent on it any more
 	lost  bool // it has ended for what it could not keep; the client hears of it when it comes back
+	left  bool // the client has ended its side of the stream
+	// strayed is since when it has had no stream on a socket where channels have their own.
+	strayed time.Time
 
 	received uint64 // counted frames that have come
 	told     uint64 // of these, acknowledged
@@ -84,7 +90,7 @@ func (s *Session) keep(ch *channel, frame []byte, shared *fanout.Frame) bool {
 	if ch.lost {
 		return false
 	}
-	now := s.socket != nil && len(s.resume.replay) == 0
+	now := s.due(ch)
 	before := ch.kept.memory()
 	ch.sent++
 	if shared != nil && len(frame) >= minShared {
@@ -94,7 +100,7 @@ func (s *Session) keep(ch *channel, frame []byte, shared *fanout.Frame) bool {
 	}
 	if now {
 		ch.kept.given()
-	} else if s.socket != nil {
+	} else if s.lane(ch) != nil {
 		s.replayLater(ch)
 	}
 	s.hold(ch.kept.memory() - before)
@@ -108,7 +114,7 @@ func (s *Session) keep(ch *channel, frame []byte, shared *fanout.Frame) bool {
 // not got it yet [SESS-17].
 func (s *Session) trim(ch *channel) {
 	for ch.kept.bytes > s.cfg.Limits.MaxChannelKept {
-		if s.socket == nil || ch.kept.owed == ch.kept.frames {
+		if s.lane(ch) == nil || ch.kept.owed == ch.kept.frames {
 			s.lose(ch)
 			return
 		}
@@ -136,7 +142,7 @@ func (s *Session) lose(ch *channel) {
 		return
 	}
 	s.abandon(ch)
-	if s.socket != nil {
+	if s.lane(ch) != nil {
 		s.endLost(ch, given)
 	}
 }
@@ -173,6 +179,9 @@ func (s *Session) closed(ch *channel, e *wire.Error, reconnect commonv1alpha1.Re
 	if s.resumable {
 		s.ack(ch) // so that the client can forget the channel
 	}
+	if ch.stream != nil && !ch.queued {
+		ch.stream.Close()
+	}
 }
 
 // acknowledged takes the client's Ack. An error means that it names what was never sent [SESS-14].
@@ -185,18 +194,23 @@ func (s *Session) acknowledged(m *clientv1alpha1.Ack) *wire.Error {
 	for _, r := range m.GetReceived() {
 		ch := s.channel(r.GetConnection())
 		switch {
-		case ch == nil && r.GetConnection() <= s.lastConn || s.over: // forgotten
+		case ch == nil && r.GetConnection() <= s.numbers.highest || s.over: // forgotten
 			continue
 		case ch == nil || r.GetFrames() > ch.sent:
 			return wire.RequestInvalid.Newf("The Ack is for frame %d of channel %d, which was not sent.", r.GetFrames(), r.GetConnection())
 		}
 		s.forget(ch, r.GetFrames())
-		if ch != &s.own && ch.ended && ch.acked == ch.sent {
-			s.ack(ch) // nothing comes on it any more
-			s.remove(ch)
-		}
+		s.release(ch)
 	}
 	return nil
+}
+
+// release forgets a channel on which nothing comes any more, and whose end the client has.
+func (s *Session) release(ch *channel) {
+	if ch != &s.own && ch.ended && ch.acked == ch.sent && (ch.stream == nil || ch.left) {
+		s.ack(ch)
+		s.remove(ch)
+	}
 }
 
 // channel is the channel of a number, or nil.
@@ -229,7 +243,7 @@ func (s *Session) remove(ch *channel) {
 func (s *Session) purge() bool {
 	before := len(s.channels)
 	for _, ch := range s.channels {
-		if ch.ended && !ch.lost && ch.acked == ch.sent {
+		if ch.ended && !ch.lost && ch.acked == ch.sent && ch.stream == nil {
 			s.remove(ch)
 		}
 	}

@@ -14,27 +14,34 @@ import (
 
 // connect opens a connection, or answers why it cannot.
 func (s *Session) connect(m *clientv1alpha1.ConnectionOpen, size int) {
+	s.connectOver(nil, m, size)
+}
+
+// connectOver is connect over a stream of the connection's own; nil: over the socket. It returns the channel; nil: there is
+// none.
+func (s *Session) connectOver(stream Stream, m *clientv1alpha1.ConnectionOpen, size int) *channel {
 	n := m.GetConnection()
 	if e := s.checkNumber(n); e != nil {
 		s.count(n, size)
 		s.refuseNumber(n, e)
-		return
+		return nil
 	}
-	ch := &channel{session: s, number: n}
+	ch := &channel{session: s, number: n, stream: stream}
 	ch.conn = &route.Connection{
 		ID: rand.Text(), Params: bytes.Clone(m.GetParams()), Subscriptions: m.GetSubscriptions(), Client: ch, Tag: n,
 	}
 	if s.enter(ch, size, s.admit(ch.conn, m)) {
 		s.cfg.Router.Open(ch.conn)
 	}
+	return ch
 }
 
 func (s *Session) checkNumber(n uint64) *wire.Error {
 	switch {
 	case !validID(n):
 		return wire.RequestInvalid.Newf("A connection number is between 1 and 2^53 - 1.")
-	case n <= s.lastConn:
-		return wire.ConnectionDuplicate.Newf("Connection numbers grow; this session has used %d.", s.lastConn)
+	case !s.numbers.free(n):
+		return wire.ConnectionDuplicate.Newf("A connection number is used once; this session has used %d.", n)
 	}
 	return nil
 }
@@ -42,7 +49,7 @@ func (s *Session) checkNumber(n uint64) *wire.Error {
 // refuseNumber answers an open that begins no channel. Where channels are counted it is no ConnectionClosed, which would be
 // the last frame of a channel that may be in use.
 func (s *Session) refuseNumber(n uint64, e *wire.Error) {
-	if s.resumable {
+	if s.apart {
 		s.protocolError(e)
 		return
 	}
@@ -85,7 +92,7 @@ func (s *Session) enter(ch *channel, size int, e *wire.Error) bool {
 	default:
 		e = s.sessions.Overloaded()
 	}
-	s.lastConn = ch.number
+	s.numbers.use(ch.number, maxChannels(l))
 	ch.conn.Transport = s.socket.out.Transport()
 	s.channels[ch.number] = ch
 	if s.resumable {
@@ -159,6 +166,10 @@ func (ch *channel) Closed(_ *route.Connection, e *wire.Error, reconnect commonv1
 // Event implements route.Client.
 func (ch *channel) Event(_ *route.Connection, e *fanout.Event) {
 	s := ch.session
+	if e.Unreliable {
+		ch.unreliable(e)
+		return
+	}
 	frame := e.Frame(s.form, ch.number)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,6 +20,8 @@ type Form interface {
 	decode(a *Attachment, data []byte) bool
 	// append appends one message; nothing if it cannot be carried in this form.
 	append(dst []byte, m any) []byte
+	// appendLoose is AppendEvent for clients that take unreliable events as such.
+	appendLoose(dst []byte, connection uint64, e *fanout.Event) []byte
 }
 
 // Proto is the binary form: length-prefixed protobuf frames [FRAME-1].
@@ -28,6 +30,11 @@ type Proto struct{}
 // AppendEvent implements fanout.Form.
 func (Proto) AppendEvent(dst []byte, connection uint64, e *fanout.Event) []byte {
 	return wire.AppendMessage(dst, &wire.ClientEvent{Connection: connection, Event: e.Name, Args: e.Args})
+}
+
+// appendLoose implements Form.
+func (Proto) appendLoose(dst []byte, connection uint64, e *fanout.Event) []byte {
+	return wire.AppendMessage(dst, &wire.ClientEvent{Connection: connection, Event: e.Name, Args: e.Args, Unreliable: true})
 }
 
 func (Proto) append(dst []byte, m any) []byte {
@@ -46,19 +53,19 @@ func (Proto) decode(a *Attachment, data []byte) bool {
 			return false
 		}
 		data = rest
-		if !a.frame(raw) {
+		if !a.frame(raw, nil) {
 			return false
 		}
 	}
 	return true
 }
 
-// frame takes one frame of the binary form. false ends the socket.
-func (a *Attachment) frame(raw []byte) bool {
+// frame takes one frame of the binary form, from a stream of its own or, with nil, of the socket. false ends that.
+func (a *Attachment) frame(raw []byte, from *Branch) bool {
 	size := len(raw) + wire.HeaderLen
 	f, err := wire.ParseFrame(raw)
 	if err != nil {
-		a.unreadable(0, size)
+		a.unreadable(from.channel(0), size)
 		a.fault(wire.RequestInvalidFrame.Newf("%v.", err))
 		return true
 	}
@@ -69,29 +76,31 @@ func (a *Attachment) frame(raw []byte) bool {
 	if f.Kind == wire.ClientCallKind {
 		call := spareCalls.Get().(*wire.ClientCall)
 		defer spareCalls.Put(call)
-		return a.decoded(f, call, call.Unmarshal(f.Body), size)
+		return a.decoded(f, call, call.Unmarshal(f.Body), size, from)
 	}
 	m, err := wire.DecodeClient(f)
-	return a.decoded(f, m, err, size)
+	return a.decoded(f, m, err, size, from)
 }
 
 // spareCalls are decoded into: the session keeps nothing of one.
 var spareCalls = sync.Pool{New: func() any { return new(wire.ClientCall) }}
 
 // decoded takes what a frame says; nil: its kind is not known.
-func (a *Attachment) decoded(f wire.Frame, m any, err error, size int) bool {
+func (a *Attachment) decoded(f wire.Frame, m any, err error, size int, from *Branch) bool {
 	switch {
 	case err != nil:
 		if isCounted(f.Kind) {
-			a.unreadable(connectionOf(f), size)
+			a.unreadable(from.channel(connectionOf(f)), size)
 		}
 		a.fault(wire.RequestInvalidFrame.Newf("%v.", err))
 	case m == nil:
 		if isCounted(f.Kind) {
-			a.unreadable(0, size)
+			a.unreadable(from.channel(0), size)
 		}
 		// Field 1 is the id or the connection number of every client message.
 		a.answer(&commonv1alpha1.Unsupported{Kind: uint32(f.Kind), Number: wire.NumberAt(f.Body, 1)})
+	case from != nil:
+		return from.handle(m, size)
 	default:
 		return a.handle(m, size)
 	}
@@ -106,7 +115,7 @@ func connectionOf(f wire.Frame) uint64 {
 	switch f.Kind {
 	case wire.ClientConnectionOpen, wire.ClientConnectionClose:
 		return wire.NumberAt(f.Body, 1)
-	case wire.ClientCallKind, wire.ClientSubscribe, wire.ClientUnsubscribe:
+	case wire.ClientCallKind, wire.ClientSubscribe, wire.ClientUnsubscribe, wire.ClientCancelCall:
 		return wire.NumberAt(f.Body, 2)
 	default:
 		return 0
@@ -127,6 +136,11 @@ type JSON struct{}
 // AppendEvent implements fanout.Form. An event that JSON cannot carry is left out.
 func (JSON) AppendEvent(dst []byte, connection uint64, e *fanout.Event) []byte {
 	return JSON{}.append(dst, &wire.ClientEvent{Connection: connection, Event: e.Name, Args: e.Args})
+}
+
+// appendLoose implements Form.
+func (JSON) appendLoose(dst []byte, connection uint64, e *fanout.Event) []byte {
+	return JSON{}.append(dst, &wire.ClientEvent{Connection: connection, Event: e.Name, Args: e.Args, Unreliable: true})
 }
 
 func (JSON) append(dst []byte, m any) []byte {
@@ -164,7 +178,7 @@ func (JSON) decode(a *Attachment, data []byte) bool {
 }
 
 // uncounted are the types that isCounted says no to.
-var uncounted = map[string]bool{"hello": true, "ping": true, "pong": true, "ack": true, "goodbye": true}
+var uncounted = map[string]bool{"hello": true, "ping": true, "pong": true, "ack": true, "goodbye": true, "unreliableEvent": true}
 
 // undecodable answers a bad text message: as the result of the request that it names, if it does [SESS-9].
 func (a *Attachment) undecodable(bad *clientjson.DecodeError) {

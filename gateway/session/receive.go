@@ -29,6 +29,10 @@ func (a *Attachment) handle(m any, size int) bool {
 		s = a.session.Load()
 	}
 	a.settle(s)
+	if n := connectionIn(m); n != 0 && a.streams != nil {
+		a.Close(wire.RequestInvalidFrame.Newf("Channel 0 brought a frame of connection %d, which has its own stream.", n), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		return false
+	}
 	return s.handle(a, m, size)
 }
 
@@ -64,18 +68,32 @@ func (s *Session) handle(a *Attachment, m any, size int) bool {
 		a.out.Finish(nil, nil)
 		s.end()
 		return false
+	case *clientv1alpha1.CancelCall:
+		s.count(m.GetConnection(), size)
+		s.cancel(m.GetId())
 	default:
-		s.count(0, size)
+		if !isLink(m) {
+			s.count(0, size)
+		}
 		s.handleOther(m)
 	}
 	return !a.gone.Load()
 }
 
-// handleOther takes what counts on channel 0.
+// isLink tells the link frames that a client does not send, or not here [SESS-12].
+func isLink(m any) bool {
+	switch m := m.(type) {
+	case *clientv1alpha1.ConnectionResume, *clientv1alpha1.ConnectionResumed:
+		return true
+	case *wire.ClientEvent:
+		return m.Unreliable
+	}
+	return false
+}
+
+// handleOther takes what is about no connection.
 func (s *Session) handleOther(m any) {
 	switch m := m.(type) {
-	case *clientv1alpha1.CancelCall:
-		s.cancel(m.GetId())
 	case *commonv1alpha1.Unsupported, *clientjson.Unsupported: // not answered [FRAME-4]
 	case proto.Message:
 		s.protocolError(wire.RequestUnsupported.Newf("A client does not send %s.", m.ProtoReflect().Descriptor().Name()))

@@ -19,12 +19,14 @@ type resume struct {
 	times  int    // how often it has been away
 	expiry *time.Timer
 	replay []*channel // that the present socket has not got all of, in the order of their turns
+	strays *time.Timer // looks for channels without stream; nil: there were none lately
 }
 
 // detachLocked takes the socket away. A session that can be resumed goes on without one for a while [SESS-15]; one that
 // cannot ends when the socket has told so.
 func (s *Session) detachLocked() {
 	s.socket.gone.Store(true)
+	s.leaveStreams()
 	s.socket = nil
 	if !s.resumable {
 		return
@@ -102,6 +104,7 @@ func (s *Session) goOn(a *Attachment, p auth.Principal, token string, list []*cl
 		old.out.Cut(goodbye(s.form, e, commonv1alpha1.Reconnect_RECONNECT_NEVER), e)
 	}
 	s.returned()
+	s.leaveStreams()
 	s.endReplay()
 	s.socket = a
 	a.session.Store(s)
@@ -123,7 +126,7 @@ func (s *Session) possible(list []*clientv1alpha1.Received) bool {
 		n, frames := r.GetConnection(), r.GetFrames()
 		ch := s.channel(n)
 		switch {
-		case seen[n], ch == nil && n > s.lastConn && frames > 0:
+		case seen[n], ch == nil && n > s.numbers.highest && frames > 0:
 			return false
 		case ch != nil && (frames < ch.acked || frames > ch.sent):
 			return false
@@ -162,6 +165,10 @@ func (s *Session) tell(list []*clientv1alpha1.Received) {
 		s.forget(ch, frames)
 		ch.told, ch.fresh = ch.received, 0
 		w.Received = append(w.Received, &clientv1alpha1.Received{Connection: n, Frames: ch.received})
+		if n != 0 && s.socket.streams != nil {
+			s.stray(ch) // its stream brings the rest
+			continue
+		}
 		switch {
 		case ch.lost, frames+1 < ch.first(): // the oldest went, before or after the socket did
 			lost = append(lost, ch)
@@ -172,12 +179,17 @@ func (s *Session) tell(list []*clientv1alpha1.Received) {
 	}
 	s.sendLocked(nil, w)
 	for _, ch := range lost {
-		if !ch.lost {
-			s.free(ch)
-			s.abandon(ch)
-		}
-		s.endLost(ch, has[ch.number])
+		s.giveUp(ch, has[ch.number])
 	}
+}
+
+// giveUp ends a channel of which the client has the first frames, and what follows is not kept.
+func (s *Session) giveUp(ch *channel, has uint64) {
+	if !ch.lost {
+		s.free(ch)
+		s.abandon(ch)
+	}
+	s.endLost(ch, has)
 }
 
 // replayLater gives the channel a turn with the present socket.
@@ -200,27 +212,54 @@ func (s *Session) endReplay() {
 const pumpBacklog = 64 << 10
 
 // pump gives the socket what it has not got, channel by channel, before anything new [SESS-15]. What is more than the
-// socket takes at once follows when it has written that.
+// socket takes at once follows when it has written that. Streams of their own do not wait for each other.
 func (s *Session) pump() {
-	for len(s.resume.replay) > 0 && s.socket != nil {
-		ch := s.resume.replay[0]
-		for ch.kept.owed > 0 {
-			backlog := s.socket.out.Backlog()
-			if backlog >= pumpBacklog {
-				return
+	for i := 0; i < len(s.resume.replay); {
+		ch := s.resume.replay[i]
+		more := s.giveKept(ch)
+		switch {
+		case s.socket == nil:
+			return
+		case !more && ch.queued:
+			s.unqueue(ch)
+			if ch.ended && ch.stream != nil {
+				ch.stream.Close()
 			}
-			if !ch.kept.give(s.socket.out.Send) {
-				if backlog == 0 { // else there is room for it later
-					s.refused()
-				}
-				return
-			}
+		case more && s.socket.streams == nil:
+			return
+		case more:
+			i++
 		}
-		ch.queued = false
-		s.resume.replay = s.resume.replay[1:]
+	}
+	if len(s.resume.replay) > 0 || s.socket == nil {
+		return
 	}
 	s.resume.replay = nil
-	if s.socket != nil {
-		s.socket.behind.Store(false)
+	s.socket.behind.Store(false)
+}
+
+// giveKept gives the socket what it takes now of a channel. more: there is some left for later.
+func (s *Session) giveKept(ch *channel) (more bool) {
+	to := s.lane(ch)
+	for ch.kept.owed > 0 {
+		backlog := to.Backlog()
+		if backlog >= pumpBacklog {
+			return true
+		}
+		if !ch.kept.give(to.Send) {
+			if backlog == 0 { // else there is room for it later
+				s.refused(ch)
+			}
+			return ch.queued
+		}
 	}
+	return false
+}
+
+// unqueue takes the channel's turn from it.
+func (s *Session) unqueue(ch *channel) {
+	if i := slices.Index(s.resume.replay, ch); i >= 0 {
+		s.resume.replay = slices.Delete(s.resume.replay, i, i+1)
+	}
+	ch.queued = false
 }

@@ -39,10 +39,13 @@ type Session struct {
 	namespace string        // default for addresses
 	quota     *quota.Client // of the address that it began from, wherever the client goes
 	resumable bool
+	// apart: channels have an order each, and what is said of a connection that has ended goes on channel 0 [SESS-12].
+	apart bool
+	loose bool // the client takes unreliable events as such [CONN-11]
 
 	// reading is held while a message of the socket is taken, so that a resume reads counts that no frame is between.
-	reading  sync.Mutex
-	lastConn uint64 // highest connection number used; guarded by reading
+	reading sync.Mutex
+	numbers numbers // of connections; guarded by reading
 
 	mu       sync.Mutex
 	over     bool
@@ -62,9 +65,10 @@ type Session struct {
 
 var lastID atomic.Uint64
 
-func newSession(all *Sessions, a *Attachment, p auth.Principal, q *quota.Client, resumable bool) *Session {
+func newSession(all *Sessions, a *Attachment, p auth.Principal, q *quota.Client, features features) *Session {
 	s := &Session{
-		sessions: all, cfg: &all.cfg, form: a.form, principal: p, namespace: a.namespace, quota: q, resumable: resumable,
+		sessions: all, cfg: &all.cfg, form: a.form, principal: p, namespace: a.namespace, quota: q,
+		resumable: features.resume, loose: features.unreliable, apart: features.resume || a.streams != nil,
 		id:    all.cfg.Gateway + "-" + strconv.FormatUint(lastID.Add(1), 36),
 		calls: map[uint64]*call{}, channels: map[uint64]*channel{}, socket: a,
 	}
@@ -100,8 +104,12 @@ func (s *Session) pass(ch *channel, frame []byte, shared *fanout.Frame) {
 	if ch != nil && s.resumable && !s.keep(ch, frame, shared) {
 		return // it is kept, and its turn comes
 	}
-	if !s.socket.out.Send(frame) {
-		s.refused()
+	to := s.lane(ch)
+	switch {
+	case to == nil: // its stream was lost, and it ends with that
+		return
+	case !to.Send(frame):
+		s.refused(ch)
 		return
 	}
 	if ch != nil && ch.received-ch.told >= alongFrames {
@@ -112,7 +120,7 @@ func (s *Session) pass(ch *channel, frame []byte, shared *fanout.Frame) {
 // answerOn is the channel on which something is said of connection n, and the number to name there: the session's own and
 // none where the channel has ended or never was [SESS-12].
 func (s *Session) answerOn(n uint64) (*channel, uint64) {
-	if !s.resumable {
+	if !s.apart {
 		return &s.own, n
 	}
 	if ch := s.channels[n]; ch != nil && !ch.ended {
@@ -127,10 +135,14 @@ func (s *Session) protocolError(e *wire.Error) {
 	s.send(&s.own, &clientv1alpha1.ProtocolError{Error: e.Proto()})
 }
 
-// refused deals with a socket that did not take a message: it has ended, or its client does not read.
-func (s *Session) refused() {
+// refused deals with a socket that did not take a message of a channel: it has ended, or its client does not read.
+func (s *Session) refused(ch *channel) {
 	if s.socket.out.Ended() {
 		s.detachLocked()
+		return
+	}
+	if ch != nil && ch.stream != nil && ch.stream.Ended() {
+		s.strand(ch)
 		return
 	}
 	s.cfg.Stats.Limit(stats.MaxSessionQueue)
@@ -227,17 +239,24 @@ func (s *Session) hold(n int) {
 	}
 }
 
-// ping asks for a sign of life. A session that cannot be sure of being understood uses the transport's own ping [SESS-5].
-func (s *Session) ping(a *Attachment) {
+// ping asks for a sign of life. A session that cannot be sure of being understood uses the transport's own ping [SESS-5]. first
+// is of its silence [SESS-21].
+func (s *Session) ping(a *Attachment, first bool) {
 	if !a.said.Load() {
 		a.out.Ping()
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.socket == a {
-		s.sendLocked(nil, &commonv1alpha1.Ping{Nonce: uint64(time.Now().UnixMilli())})
+	if s.socket != a {
+		return
 	}
+	m := &commonv1alpha1.Ping{Nonce: uint64(time.Now().UnixMilli())}
+	if first && a.streams != nil {
+		a.streams.Datagram(s.form.append(nil, m)[wire.HeaderLen:])
+		return
+	}
+	s.sendLocked(nil, m)
 }
 
 func goodbye(f Form, e *wire.Error, reconnect commonv1alpha1.Reconnect) []byte {

@@ -65,6 +65,9 @@ func New(cfg Config) *Sessions {
 // empty. from is the address of the client.
 func (all *Sessions) Accept(socket Socket, form Form, namespace, token string, from netip.Addr) *Attachment {
 	a := &Attachment{sessions: all, out: socket, form: form, namespace: namespace, token: token, from: from}
+	if streams, ok := socket.(Streams); ok {
+		a.streams, a.begun = streams, &latch{done: make(chan struct{})}
+	}
 	a.Heard()
 	a.timer = time.AfterFunc(all.cfg.HelloWait, a.tick)
 	return a
@@ -74,7 +77,7 @@ func (all *Sessions) Accept(socket Socket, form Form, namespace, token string, f
 func (all *Sessions) MessageWait() time.Duration { return 3 * all.cfg.PingEvery }
 
 // begin makes a session for a socket; an error if there may be none.
-func (all *Sessions) begin(a *Attachment, p auth.Principal, resumable bool) (*Session, *wire.Error) {
+func (all *Sessions) begin(a *Attachment, p auth.Principal, f features) (*Session, *wire.Error) {
 	if e := all.Overloaded(); e != nil {
 		return nil, e
 	}
@@ -82,7 +85,7 @@ func (all *Sessions) begin(a *Attachment, p auth.Principal, resumable bool) (*Se
 	if e != nil {
 		return nil, e
 	}
-	s := newSession(all, a, p, q, resumable)
+	s := newSession(all, a, p, q, f)
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.closed {
@@ -92,7 +95,7 @@ func (all *Sessions) begin(a *Attachment, p auth.Principal, resumable bool) (*Se
 	}
 	all.all[s] = struct{}{}
 	all.cfg.Stats.Sessions.Add(1)
-	if resumable {
+	if f.resume {
 		s.resume.token = all.addToken(s)
 	}
 	return s, nil
@@ -241,7 +244,7 @@ func (s *Session) backlog() int {
 	if s.socket == nil {
 		return 0
 	}
-	return s.socket.out.Backlog()
+	return s.socket.queued()
 }
 
 // cutOff parts from a client that does not read, and drops what it has queued.
@@ -251,7 +254,7 @@ func (s *Session) cutOff() (freed int) {
 	if s.socket == nil {
 		return 0
 	}
-	freed = s.socket.out.Backlog()
+	freed = s.socket.queued()
 	s.slow(true)
 	return freed
 }

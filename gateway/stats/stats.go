@@ -13,22 +13,23 @@ type Stats struct {
 	Links       Gauge // runner links past their handshake
 	Actors      Gauge // actors with a living incarnation
 
-	Calls           Counter // calls taken from clients
-	CallErrors      Counter // of these, answered with an error
-	Events          Counter // events emitted by actors, after the gate
-	Deliveries      Counter // events queued for clients
-	Commits         Counter // commits acknowledged
-	CommitsRefused  Counter // commits refused for good
-	CommitsUnknown  Counter // commit attempts with unknown outcome
-	Starts          Counter // StartActor sent
-	StartFailures   Counter // starts that did not become ready
-	LinksLost       Counter // links that ended without Goodbye
-	SlowReaders     Counter // sessions closed because they did not read [SESS-6]
-	InvalidReports  Counter // actors fenced because their runner broke the protocol [LINK-9]
-	ErrorsReplaced  Counter // error codes that their sender may not send [ERR-2]
-	FramesMalformed Counter // frames that could not be decoded
-	Hung            Counter // actors fenced because a call or open stayed unanswered long after its deadline [LIFE-12]
-	Adopted         Counter // actors that went on with their memory after a lost session [LEASE-4]
+	Calls             Counter // calls taken from clients
+	CallErrors        Counter // of these, answered with an error
+	Events            Counter // events emitted by actors, after the gate
+	Deliveries        Counter // events queued for clients
+	Commits           Counter // commits acknowledged
+	CommitsRefused    Counter // commits refused for good
+	CommitsUnknown    Counter // commit attempts with unknown outcome
+	Starts            Counter // StartActor sent
+	StartFailures     Counter // starts that did not become ready
+	LinksLost         Counter // links that ended without Goodbye
+	SlowReaders       Counter // sessions closed because they did not read [SESS-6]
+	UnreliableDropped Counter // unreliable events that would have had to wait [CONN-11]
+	InvalidReports    Counter // actors fenced because their runner broke the protocol [LINK-9]
+	ErrorsReplaced    Counter // error codes that their sender may not send [ERR-2]
+	FramesMalformed   Counter // frames that could not be decoded
+	Hung              Counter // actors fenced because a call or open stayed unanswered long after its deadline [LIFE-12]
+	Adopted           Counter // actors that went on with their memory after a lost session [LEASE-4]
 
 	limits [len(limits)]Counter
 }

@@ -5,6 +5,10 @@ import (
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 )
 
+// MaxUnreliableEvent bounds the name and the arguments of an unreliable event together, in bytes, so that a datagram takes
+// it. Beyond it: event.too_large [CONN-11].
+const MaxUnreliableEvent = 1000
+
 // Limits are announced in the handshake and hit only the message that breaks them. Bytes, except where a comment says
 // count. Each has its own error, named behind it.
 type Limits struct {

@@ -1,0 +1,289 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dunglas/httpsfv"
+	"github.com/quic-go/webtransport-go"
+
+	"github.com/stagedoor-dev/stagedoor/gateway/session"
+	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
+	"github.com/stagedoor-dev/stagedoor/internal/wire"
+)
+
+// WebTransporter is a ResponseWriter that can hand its session over, as an http.Hijacker does its connection. Whoever serves
+// HTTP/3 has its ResponseWriters be that, chooses the subprotocol, and leaves origins to the Handler.
+type WebTransporter interface {
+	http.ResponseWriter
+	WebTransport(*http.Request) (*webtransport.Session, error)
+}
+
+// connectWebTransport serves /v1/connect: a client session over WebTransport [SESS-19].
+func (h *Handler) connectWebTransport(w WebTransporter, r *http.Request) {
+	if e := h.subprotocol(r); e != nil {
+		h.fail(w, r, e)
+		return
+	}
+	if !h.takeSocket() {
+		h.fail(w, r, wire.GatewayOverloaded.Newf("The gateway has as many sockets as it may."))
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // that of a body ends here
+	conn, err := w.WebTransport(r)
+	if err != nil {
+		h.freeSocket()
+		h.cfg.Session.Logger.Debug("a WebTransport session was not established", "peer", r.RemoteAddr, "error", err)
+		return
+	}
+	s := &streamed{handler: h, conn: conn}
+	s.a = h.sessions.Accept(s, session.Proto{}, parameter(r, "namespace", "Stagedoor-Namespace"), token(r), h.remote(r))
+	if !h.enter(s.a) {
+		s.a.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
+		go s.attend(h.freeSocket)
+		return
+	}
+	go s.attend(func() {
+		h.leave(s.a)
+		h.freeSocket()
+	})
+}
+
+// subprotocol refuses a client that offers only others, and, where it is no developer's, one that offers none.
+func (h *Handler) subprotocol(r *http.Request) *wire.Error {
+	offered, err := httpsfv.UnmarshalList(r.Header.Values("WT-Available-Protocols"))
+	known := len(offered) == 0 && h.cfg.Session.Development
+	for _, member := range offered {
+		item, _ := member.(httpsfv.Item)
+		known = known || item.Value == wire.SubprotocolClientProto
+	}
+	if err != nil || !known {
+		return wire.RequestInvalid.Newf("The subprotocol of WebTransport is %s.", wire.SubprotocolClientProto)
+	}
+	return nil
+}
+
+// streamed is a client's WebTransport session as session.Streams: channel 0 and each connection have a stream of their own.
+type streamed struct {
+	handler *Handler
+	conn    *webtransport.Session
+	a       *session.Attachment
+
+	queuedAll atomic.Int64
+	reading   sync.WaitGroup // streams and datagrams
+	ending    sync.WaitGroup // farewell
+	datagrams datagrams
+
+	mu      sync.Mutex
+	control *lane // that of channel 0; nil: none has begun
+	lanes   map[*lane]struct{}
+	closing bool
+}
+
+// attend takes streams and datagrams until the session ends.
+func (s *streamed) attend(done func()) {
+	defer done()
+	ctx := s.conn.Context()
+	s.reading.Go(func() {
+		for {
+			data, err := s.conn.ReceiveDatagram(ctx)
+			if err != nil {
+				return
+			}
+			s.a.Datagram(data)
+		}
+	})
+	for {
+		stream, err := s.conn.AcceptStream(ctx)
+		if err != nil {
+			break
+		}
+		s.reading.Go(func() { s.serve(newLane(s, stream)) })
+	}
+	_ = s.conn.CloseWithError(0, "") // it has ended
+	s.reading.Wait()
+	s.a.Ended()
+	s.ending.Wait()
+	s.datagrams.wait()
+	for _, l := range s.all() {
+		l.Reset()
+		l.out.wait()
+	}
+}
+
+// serve reads a stream until it ends.
+func (s *streamed) serve(l *lane) {
+	defer l.frames.ended()
+	data, err := l.first()
+	if err != nil {
+		l.Reset()
+		s.drop(l)
+		return
+	}
+	raw, _, _ := wire.NextFrame(data, s.handler.limits.MaxFrame)
+	if f, bad := wire.ParseFrame(raw); bad == nil && f.Kind == wire.ClientHello && s.take(l) {
+		s.serveControl(l, data)
+		return
+	}
+	select {
+	case <-s.a.Begun():
+	case <-s.conn.Context().Done():
+	}
+	b := s.a.Branch(l)
+	for err == nil && b.Receive(data) {
+		data, err = l.frames.next()
+	}
+	if errors.Is(err, errFrameSize) || errors.Is(err, errFrameLate) || errors.Is(err, errMemory) {
+		s.a.Garbled(err)
+	}
+	lost := !errors.Is(err, io.EOF)
+	b.Ended(lost)
+	if lost {
+		l.Reset()
+	}
+	<-l.stream.Context().Done() // our side has ended, too
+	l.out.wait()
+	s.drop(l)
+}
+
+// take makes a stream that of channel 0; false: there is one.
+func (s *streamed) take(l *lane) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		return false
+	}
+	s.control = l
+	return true
+}
+
+// serveControl reads the stream of channel 0, and ends the session with it.
+func (s *streamed) serveControl(l *lane, data []byte) {
+	var err error
+	for err == nil && s.a.Receive(data) {
+		data, err = l.frames.next()
+	}
+	switch {
+	case errors.Is(err, errFrameSize):
+		s.a.Close(wire.RequestInvalidFrame.Newf("Framing: %v.", err), commonv1alpha1.Reconnect_RECONNECT_ANY)
+	case errors.Is(err, errFrameLate):
+		s.a.Leave(wire.SessionPingTimedOut.New())
+	case errors.Is(err, errMemory):
+		s.a.Leave(wire.GatewayOverloaded.New())
+	case err != nil:
+		s.Finish(nil, nil) // the client is gone, or does as if it were
+	}
+	s.ending.Wait() // until the farewell is out
+}
+
+// Send implements session.Socket.
+func (s *streamed) Send(message []byte) bool {
+	l := s.root()
+	return l != nil && l.Send(message)
+}
+
+// Backlog implements session.Socket.
+func (s *streamed) Backlog() int {
+	if l := s.root(); l != nil {
+		return l.Backlog()
+	}
+	return 0
+}
+
+// Queued implements session.Streams.
+func (s *streamed) Queued() int { return int(s.queuedAll.Load()) }
+
+// Ended implements session.Socket.
+func (s *streamed) Ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing || s.control == nil || s.control.Ended()
+}
+
+// Finish implements session.Socket.
+func (s *streamed) Finish(farewell []byte, e *wire.Error) { s.end(farewell, e, false) }
+
+// Cut implements session.Socket.
+func (s *streamed) Cut(farewell []byte, e *wire.Error) { s.end(farewell, e, true) }
+
+// partingWait is how long a client may take to close the session that it was told the end of.
+const partingWait = 250 * time.Millisecond
+
+// end sends the farewell behind what is queued, and closes the session when the client has had the time to read it.
+func (s *streamed) end(farewell []byte, e *wire.Error, forget bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
+	s.closing = true
+	lanes := make([]*lane, 0, len(s.lanes))
+	for l := range s.lanes {
+		last := []byte(nil)
+		if l == s.control {
+			last = farewell
+		}
+		if forget {
+			l.out.cut(last)
+		} else {
+			l.out.finish(last)
+		}
+		lanes = append(lanes, l)
+	}
+	told := s.control != nil && len(farewell) > 0
+	s.ending.Go(func() {
+		for _, l := range lanes {
+			l.out.wait()
+		}
+		if told {
+			parting, cancel := context.WithTimeout(s.conn.Context(), partingWait)
+			defer cancel()
+			<-parting.Done()
+		}
+		code, reason := closeCode(e)
+		_ = s.conn.CloseWithError(webtransport.SessionErrorCode(code), reason) // it may be closed already
+	})
+}
+
+// Datagram implements session.Streams.
+func (s *streamed) Datagram(frame []byte) {
+	if !s.datagrams.send(s.conn, frame) {
+		s.handler.cfg.Session.Stats.UnreliableDropped.Inc()
+	}
+}
+
+// Ping implements session.Socket: a session over WebTransport begins with Hello, and understands ours.
+func (s *streamed) Ping() {}
+
+// Transport implements session.Socket.
+func (s *streamed) Transport() string { return "webtransport" }
+
+// Peer implements session.Socket.
+func (s *streamed) Peer() string { return s.conn.RemoteAddr().String() }
+
+func (s *streamed) root() *lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.control
+}
+
+func (s *streamed) all() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lanes := make([]*lane, 0, len(s.lanes))
+	for l := range s.lanes {
+		lanes = append(lanes, l)
+	}
+	return lanes
+}
+
+func (s *streamed) drop(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lanes, l)
+}
