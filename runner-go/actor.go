@@ -31,8 +31,8 @@ type definition struct {
 	name    string
 	options options
 	actions map[string]*action
-	events  map[string]bool // nil: none declared, all allowed
-	ordered []string        // the declared events, for Hello
+	events  map[string]declared // nil: none declared, all allowed
+	ordered []string            // the declared events, for Hello
 
 	// The user's code. nil: not registered. All but build run inside turns.
 	build           func() hosted

@@ -93,10 +93,12 @@ func (c *Conn[C]) State() *C {
 // Send sends an event to this connection, subscribed or not [CONN-3]. To a connection that is gone it does nothing.
 // Failures are as with Actor.Broadcast.
 func (c *Conn[C]) Send(event string, args ...any) {
-	c.in.mustTurn("Conn.Send").emit(&wire.Emit{Event: []byte(event)}, args, func(m *wire.Emit) bool {
-		m.To = []uint64{c.ref}
-		return c.ref != 0 && c.index >= 0
-	})
+	c.in.mustTurn("Conn.Send").emit(&wire.Emit{Event: []byte(event)}, args, c.addressee)
+}
+
+// SendUnreliable is Send of what is soon replaced. See Actor.BroadcastUnreliable.
+func (c *Conn[C]) SendUnreliable(event string, args ...any) {
+	c.in.mustTurn("Conn.SendUnreliable").emit(&wire.Emit{Event: []byte(event), Unreliable: true}, args, c.addressee)
 }
 
 // Disconnect closes the connection with connection.disconnected; its client gets the reason and does not come back by
@@ -116,6 +118,12 @@ func (c *Conn[C]) Disconnect(reason string) {
 	if in.def.onDisconnect != nil {
 		in.leaves(&c.connection)
 	}
+}
+
+// addressee has an event go to the connection. false: it is gone. Under instance.mu.
+func (c *connection) addressee(m *wire.Emit) bool {
+	m.To = []uint64{c.ref}
+	return c.ref != 0 && c.index >= 0
 }
 
 // connOutput is an output about one connection: its state, or its close. It is made anew when refs change.

@@ -114,7 +114,7 @@ var scripts = []struct {
 			list{"deleteRange", "c", "z"},
 			list{"list", ""},
 		}}, list{nil, nil, "1", nil, list{list{"a", "1"}, list{"b", "2"}}, nil, list{}, nil, nil, list{list{"b", "2"}}}},
-		{"run", list{list{list{"broadcast", "any", 1}, list{"send", "none", "any", 1}, list{"disconnect", "none", "out"}, list{"conns"}, list{"flush"}, list{"save"}, list{"text", 2}}}, list{nil, nil, nil, list{}, nil, nil, "xx"}},
+		{"run", list{list{list{"broadcast", "any", 1}, list{"broadcastUnreliable", "any", 1}, list{"send", "none", "any", 1}, list{"disconnect", "none", "out"}, list{"conns"}, list{"flush"}, list{"save"}, list{"text", 2}}}, list{nil, nil, nil, nil, list{}, nil, nil, "xx"}},
 		{"run", list{list{list{"set", 1}, list{"return", "early"}, list{"set", 2}}}, "early"},
 		{"run", list{list{list{"get"}}}, list{1}},
 		{"run", list{list{list{"set", 3}, list{"fail", "nope", "no"}, list{"set", 4}}}, fault{code: "user.nope", message: "no"}},

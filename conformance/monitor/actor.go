@@ -185,6 +185,9 @@ func (m *Monitor) emit(s *session, a *actor, e *runnerv1alpha1.Emit) {
 		m.fault("MON-15", "events of actor %d cost %d of %d, those of the link %d of %d", e.Actor, a.spent, a.credit, s.spent, s.credit)
 	}
 	m.limit("an event", len(e.Args), s.limits.GetMaxEvent())
+	if n := len(e.Event) + len(e.Args); e.Unreliable && n > 1000 {
+		m.fault("MON-18", "an unreliable event has %d bytes with its name, over the limit of 1000", n)
+	}
 	if n := len(e.Event); n < 1 || n > 128 {
 		m.fault("MON-18", "the name of an event has %d bytes", n)
 	}

@@ -190,6 +190,11 @@ func TestEachRuleIsBrokenOnce(t *testing.T) {
 			s.to(aCall(1))
 			s.from(result(1, func(m *runnerv1alpha1.CallResult) { m.Output = append([]byte{0x4a}, make([]byte, 10)...) }))
 		}},
+		"a long unreliable event": {"MON-18", func(s *film) {
+			m := emit(append([]byte{0x81, 0x59, 0x03, 0xe4}, make([]byte, 996)...)...)
+			m.GetEmit().Unreliable = true
+			s.from(m)
+		}},
 		"a feature too many": {"MON-19", func(s *film) { s.from(&f{Kind: &runnerv1alpha1.Frame_Hosted{Hosted: &runnerv1alpha1.Hosted{}}}) }},
 		"a Pong to nothing":  {"MON-20", func(s *film) { s.from(&f{Kind: &runnerv1alpha1.Frame_Pong{Pong: &runnerv1alpha1.Pong{Nonce: 1}}}) }},
 		"a fence that was not asked": {"MON-21", func(s *film) {

@@ -22,6 +22,8 @@ func events() []Mutant {
 		{"send-as-broadcast", "broadcasts what is for one connection", []string{"CONN-3"}, alter(is, func(m *runnerv1alpha1.Emit) { m.To = nil })},
 		{"broadcast-to-all", "broadcasts to connections that have not subscribed, too", []string{"CONN-3"}, alter(is, func(m *runnerv1alpha1.Emit) { m.All = true },
 			func(m *runnerv1alpha1.Emit) bool { return len(m.To) == 0 })},
+		{"unreliable-as-reliable", "does not say that an event is unreliable", []string{"CONN-11"}, alter(is, func(m *runnerv1alpha1.Emit) { m.Unreliable = false })},
+		{"reliable-as-unreliable", "calls every event unreliable", []string{"CONN-11"}, alter(is, func(m *runnerv1alpha1.Emit) { m.Unreliable = true })},
 		{"emit-of-another-actor", "sends events of another actor", []string{"LINK-9"}, alter(is, func(m *runnerv1alpha1.Emit) { m.Actor += elsewhere })},
 		{"emit-behind-result", "sends an event after the result of the action that sent it", []string{"GATE-1", "SESS-3"}, late(is, isResult)},
 		{"emit-outside-group", "sends events before the commit that covers them", []string{"GATE-5"}, emitFirst},

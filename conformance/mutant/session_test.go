@@ -31,7 +31,7 @@ func session() []line {
 		`>call_result {actor: 1 id: 10 output: "\006"}`,
 		`<commit_result {actor: 1 version: 2 error {group: "kv" code: "quota_exceeded"}}`,
 		`>call_result {actor: 1 id: 11 error {group: "user" code: "no" metadata: "\001" ran: RAN_YES} not_run: true}`,
-		`>emit {actor: 1 event: "tick" args: "\201\001"}`, `>emit {actor: 1 event: "tock" args: "\201\002"}`,
+		`>emit {actor: 1 event: "tick" args: "\201\001"}`, `>emit {actor: 1 event: "tock" args: "\201\002" unreliable: true}`,
 		`>call_result {actor: 1 id: 12}`, `>call_result {actor: 1 id: 13 error {group: "internal" code: "error"}}`,
 		`>fence_reached {actor: 1 nonce: 5}`,
 		// Reads.

@@ -53,6 +53,14 @@ func TestARunnerThatFloodsLosesItsActor(t *testing.T) {
 			out.Push(&wire.Lane{Actor: ref}, &wire.Emit{Actor: ref, Event: []byte("e"), Args: make([]byte, 2<<20)})
 			s.bytes(out.Take(nil, 4<<20))
 		}, "max_event"},
+		"a large unreliable event": {func(s *scripted, ref uint64) { // [CONN-11]
+			e := &wire.Emit{Actor: ref, Event: []byte("e"), Args: make([]byte, wire.MaxUnreliableEvent-1), Unreliable: true}
+			s.send(e)
+			s.cold(&runnerv1alpha1.Fence{Actor: ref})
+			expect[*runnerv1alpha1.FenceReached](s)
+			e.Event = []byte("ee")
+			s.send(e)
+		}, "max_event"},
 		"an event without name": {func(s *scripted, ref uint64) { s.send(&wire.Emit{Actor: ref}) }, "max_event_name"},
 		"an event of a long name": {func(s *scripted, ref uint64) {
 			s.send(&wire.Emit{Actor: ref, Event: bytes.Repeat([]byte("e"), 129)})

@@ -222,7 +222,7 @@ func (g *gateway) output(a *Actor, m any) error {
 }
 
 func (g *gateway) emit(a *Actor, m *wire.Emit) {
-	event := Event{Name: string(m.Event), args: bytes.Clone(m.Args)}
+	event := Event{Name: string(m.Event), Unreliable: m.Unreliable, args: bytes.Clone(m.Args)}
 	for _, c := range a.conns {
 		listens := m.All || len(c.subscribed) == 0 || slices.Contains(c.subscribed, event.Name)
 		if len(m.To) > 0 {

@@ -200,6 +200,8 @@ func State[S any](a *Actor) S {
 type Event struct {
 	// Name is the event's name.
 	Name string
+	// Unreliable events may be dropped on the way to a real client.
+	Unreliable bool
 
 	args []byte
 }

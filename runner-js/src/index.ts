@@ -1,7 +1,7 @@
 export { actor } from "./actor/actor.ts";
 export type { ActorConfig, ActorDefinition } from "./actor/config.ts";
 export { event } from "./actor/event.ts";
-export type { EventType, Events } from "./actor/event.ts";
+export type { EventOptions, EventType, Events } from "./actor/event.ts";
 export type { Definition } from "./actor/definition.ts";
 export type {
   ActionContextOf,

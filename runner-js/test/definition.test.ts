@@ -104,7 +104,12 @@ describe("actor()", () => {
 
   test("lists declared events", () => {
     expect(actor({ actions: {} }).events).toBeUndefined();
-    expect(actor({ actions: {}, events: { a: event<number>(), b: event() } }).events).toEqual(["a", "b"]);
+    expect(actor({ actions: {}, events: { a: event<number>(), b: event({ unreliable: true }) } }).events).toEqual(new Map([["a", event()], ["b", event({ unreliable: true })]]));
+  });
+
+  test("refuses what it does not know of an event", () => {
+    expect(() => event({ unrelaible: true } as object)).toThrow(/event\(\): unknown option "unrelaible", did you mean unreliable\?/);
+    expect(() => event({ unreliable: "yes" as unknown as boolean })).toThrow(/unreliable must be true or false, and is string/);
   });
 });
 

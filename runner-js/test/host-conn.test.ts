@@ -219,6 +219,59 @@ describe("events", () => {
     expect(stage.news()).toEqual(['commit 2 +2 state {"n":1}', "emit count [1]", "result 2", "emit count [0]", "emit count [1]", "emit count [2]", "result 3"]);
   });
 
+  it("are unreliable where they are declared or sent so, and wait for their commit like others [CONN-11]", async () => {
+    const stage = await begin(actor({
+      state: { n: 0 },
+      events: { count: event<number>(), at: event<[x: number, y: number]>({ unreliable: true }) },
+      actions: {
+        go: (c) => {
+          c.state.n++;
+          c.broadcastUnreliable("count", 1);
+          c.conn?.sendUnreliable("count", 2);
+          c.broadcast("at", 3, 4);
+          c.conn?.send("at", 5, 6);
+          c.broadcast("count", 7);
+          c.conn?.send("count", 8);
+        },
+      },
+    }));
+    stage.acknowledge = false;
+    stage.open(1);
+    await tick();
+    stage.news();
+    stage.call("go", [], { connection: 1 });
+    await tick();
+    stage.ack();
+    await tick();
+    expect(stage.news()).toEqual([
+      'commit 2 +7 state {"n":1}', "emit count [1] unreliable", "emit count to 1 [2] unreliable", "emit at [3,4] unreliable",
+      "emit at to 1 [5,6] unreliable", "emit count [7]", "emit count to 1 [8]", "result 2",
+    ]);
+  });
+
+  it("that are unreliable have 1,000 bytes with their name", async () => {
+    const head = 4; // of an array and of its text
+    const stage = await begin(actor({
+      actions: {
+        unreliable: (c, text: string) => c.broadcastUnreliable("naïve", text),
+        one: (c, text: string) => c.conn?.sendUnreliable("naïve", text),
+        reliable: (c, text: string) => c.broadcast("naïve", text),
+      },
+    }));
+    stage.open(1);
+    await tick();
+    stage.news();
+    const most = "x".repeat(1000 - Buffer.byteLength("naïve") - head);
+    for (const action of ["unreliable", "one"]) {
+      expect(stage.result(stage.call(action, [most], { connection: 1 }))).toEqual({});
+      expect(stage.result(stage.call(action, [`${most}x`], { connection: 1 }))).toMatchObject({ error: "event.too_large" });
+    }
+    expect(stage.result(stage.call("reliable", [`${most}x`]))).toEqual({});
+    expect(stage.news().filter((line) => line.startsWith("emit"))).toEqual([
+      `emit naïve ["${most}"] unreliable`, `emit naïve to 1 ["${most}"] unreliable`, `emit naïve ["${most}x"]`,
+    ]);
+  });
+
   it("without credit wait, and everything behind them", async () => {
     const stage = await opened();
     stage.port.credit = 150;

@@ -217,7 +217,7 @@ function short(m: ActorOutMessage): string {
     case "callResult":
       return `result ${m.id}${m.error === undefined ? (m.output === undefined ? "" : ` ${JSON.stringify(decode(m.output))}`) : ` ${m.error.group}.${m.error.code}`}`;
     case "emit":
-      return `emit ${m.event}${m.to === undefined ? "" : ` to ${m.to.join()}`} ${JSON.stringify(decode(m.args))}`;
+      return `emit ${m.event}${m.to === undefined ? "" : ` to ${m.to.join()}`} ${JSON.stringify(decode(m.args))}${m.unreliable === true ? " unreliable" : ""}`;
     case "connectionState":
       return `connState ${m.connection} ${JSON.stringify(decode(m.state))}`;
     case "connectionClose":

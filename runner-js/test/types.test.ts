@@ -87,6 +87,10 @@ describe("definitions", () => {
     lazy(() => actor({ state: {}, onRequest: () => new Response(), actions: {} }));
     // @ts-expect-error no such option
     lazy(() => actor({ state: {}, options: { actionTimeut: 1 }, actions: {} }));
+    // @ts-expect-error true or false
+    lazy(() => event({ unreliable: 1 }));
+    // @ts-expect-error no such option
+    lazy(() => event({ reliable: true }));
     // @ts-expect-error not an action
     lazy(() => actor({ state: {}, actions: { one: 1 } }));
     // @ts-expect-error not an actor
@@ -111,7 +115,7 @@ describe("definitions", () => {
   test("declared events have their payloads", () => {
     actor({
       state: {},
-      events: { count: event<number>(), over: event<void>(), said: event<[user: string, text: string]>(), names: event<string[]>() },
+      events: { count: event<number>(), over: event<void>(), said: event<[user: string, text: string]>(), names: event<string[]>(), at: event<[x: number, y: number]>({ unreliable: true }) },
       actions: {
         go: (c) => {
           c.broadcast("count", 1);
@@ -126,15 +130,28 @@ describe("definitions", () => {
           c.broadcast("over", 1);
           // @ts-expect-error no such event
           c.broadcast("coutn", 1);
+          c.broadcastUnreliable("said", "ann", "hello");
+          // @ts-expect-error a number it is
+          c.broadcastUnreliable("count", "1");
+          // @ts-expect-error no such event
+          c.broadcastUnreliable("coutn", 1);
+          c.broadcast("at", 1, 2);
+          c.broadcastUnreliable("at", 1, 2);
+          // @ts-expect-error no option trails
+          c.broadcast("at", 1, 2, { unreliable: true });
           for (const conn of c.conns.values()) {
             conn.send("said", "ann", "hello");
             // @ts-expect-error two arguments
             conn.send("said", "ann");
+            conn.sendUnreliable("said", "ann", "hello");
+            // @ts-expect-error two arguments
+            conn.sendUnreliable("said", "ann");
           }
         },
       },
     });
     actor({ state: {}, actions: { go: (c) => c.broadcast("anything", 1, "two") } });
+    actor({ state: {}, actions: { go: (c) => c.broadcastUnreliable("anything", 1, "two") } });
   });
 });
 

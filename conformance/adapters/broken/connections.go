@@ -35,6 +35,11 @@ func connections() []Mutant {
 			`do2(t, "broadcast", func(e *events, _ turn, name string, v any) error {`,
 			`do2(t, "broadcast", func(e *events, ctx turn, name string, v any) error {`,
 		}}},
+		{"unreliable-unbounded", "sends unreliable events of any size", []string{"CONN-11"}, []patch{{
+			sdk + "event.go",
+			`m.Unreliable && size > wire.MaxUnreliableEvent {`,
+			`m.Unreliable && size > wire.MaxUnreliableEvent && !wrong("unreliable-unbounded") {`,
+		}}},
 		{"disconnected-stays-visible", "still lists a connection that it has closed", []string{"CONN-4"}, []patch{first(
 			"disconnected-stays-visible", sdk+"connection.go",
 			"in.removeConn(&c.connection)\n\tif c.ref != 0 {",

@@ -61,8 +61,8 @@ func javascript() map[string][]patch {
 			`new Connection(actor, m.connectionId, m.connection, m.params); conn.subscriptions = m.subscriptions;`,
 		}, {
 			sdkJS + "host/connection.js",
-			`ref === 0 || !visible ?`,
-			`ref === 0 || !visible || (wrong("unsubscribed-unsent") && !this.#inner.subscriptions?.includes(name)) ?`,
+			`{ to: this.#inner.address });`,
+			`{ to: wrong("unsubscribed-unsent") && !this.#inner.subscriptions?.includes(name) ? [] : this.#inner.address });`,
 		}},
 		"unexpected-errors-shown": {{
 			sdkJS + "host/fault.js",

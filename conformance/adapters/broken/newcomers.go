@@ -60,7 +60,7 @@ func newcomers() []Mutant {
 		), {
 			sdk + "connection.go",
 			`return c.ref != 0 && c.index >= 0`,
-			`return c.ref != 0 && c.index >= 0 && (!wrong("unsubscribed-unsent") || subscribes(c.ref, event))`,
+			`return c.ref != 0 && c.index >= 0 && (!wrong("unsubscribed-unsent") || subscribes(c.ref, string(m.Event)))`,
 		}}},
 		{"unexpected-errors-shown", "tells callers the text of any error", []string{"ERR-3"}, []patch{{
 			sdk + "error.go",

@@ -239,34 +239,33 @@ var ops map[string]op
 
 func init() { // spawn runs ops itself
 	ops = map[string]op{
-		"get":       func(i *interp, _ turn, _ args) (any, error) { return i.View().V, nil },
-		"add":       (*interp).add,
-		"read":      (*interp).read,
-		"list":      (*interp).list,
-		"conns":     (*interp).connIDs,
-		"text":      func(_ *interp, _ turn, a args) (any, error) { return strings.Repeat("x", a.whole(1)), nil },
-		"set":       silent(func(i *interp, _ turn, a args) error { i.State().V = a[1]; return nil }),
-		"broadcast": silent(func(i *interp, _ turn, a args) error { i.Broadcast(a.text(1), a[2]); return nil }),
+		"get":                 func(i *interp, _ turn, _ args) (any, error) { return i.View().V, nil },
+		"add":                 (*interp).add,
+		"read":                (*interp).read,
+		"list":                (*interp).list,
+		"conns":               (*interp).connIDs,
+		"text":                func(_ *interp, _ turn, a args) (any, error) { return strings.Repeat("x", a.whole(1)), nil },
+		"set":                 silent(func(i *interp, _ turn, a args) error { i.State().V = a[1]; return nil }),
+		"broadcast":           silent(func(i *interp, _ turn, a args) error { i.Broadcast(a.text(1), a[2]); return nil }),
+		"broadcastUnreliable": silent(func(i *interp, _ turn, a args) error { i.BroadcastUnreliable(a.text(1), a[2]); return nil }),
 		"send": silent(func(i *interp, _ turn, a args) error {
 			return i.conn(a.text(1), func(conn *bare) { conn.Send(a.text(2), a[3]) })
 		}),
 		"disconnect": silent(func(i *interp, _ turn, a args) error {
 			return i.conn(a.text(1), func(conn *bare) { conn.Disconnect(a.text(2)) })
 		}),
-		"flush":     silent(func(i *interp, _ turn, _ args) error { i.Flush(); return nil }),
-		"sleep":     silent(func(i *interp, _ turn, _ args) error { i.Sleep(); return nil }),
-		"destroy":   silent(func(i *interp, _ turn, _ args) error { i.Destroy(); return nil }),
-		"keepAwake": silent(func(i *interp, _ turn, a args) error { holdAwake(i, a.text(1)); return nil }),
-		"spawn":     silent((*interp).spawn),
-		"exit":      silent(func(_ *interp, _ turn, a args) error { os.Exit(a.whole(1)); return nil }),
-		"put":       silent(func(i *interp, _ turn, a args) error { return i.KV().PutText(a.text(1), a.text(2)) }),
-		"delete":    silent(func(i *interp, _ turn, a args) error { return i.KV().DeleteText(a.text(1)) }),
-		"deleteRange": silent(func(i *interp, _ turn, a args) error {
-			return i.KV().DeleteRange([]byte(a.text(1)), []byte(a.text(2)))
-		}),
-		"save":  silent(func(i *interp, ctx turn, _ args) error { return i.SaveState(ctx) }),
-		"gate":  silent(func(i *interp, ctx turn, a args) error { return gate(i, ctx, a.text(1)) }),
-		"throw": silent(func(_ *interp, _ turn, a args) error { return errors.New(a.text(1)) }),
+		"flush":       silent(func(i *interp, _ turn, _ args) error { i.Flush(); return nil }),
+		"sleep":       silent(func(i *interp, _ turn, _ args) error { i.Sleep(); return nil }),
+		"destroy":     silent(func(i *interp, _ turn, _ args) error { i.Destroy(); return nil }),
+		"keepAwake":   silent(func(i *interp, _ turn, a args) error { holdAwake(i, a.text(1)); return nil }),
+		"spawn":       silent((*interp).spawn),
+		"exit":        silent(func(_ *interp, _ turn, a args) error { os.Exit(a.whole(1)); return nil }),
+		"put":         silent(func(i *interp, _ turn, a args) error { return i.KV().PutText(a.text(1), a.text(2)) }),
+		"delete":      silent(func(i *interp, _ turn, a args) error { return i.KV().DeleteText(a.text(1)) }),
+		"deleteRange": silent(func(i *interp, _ turn, a args) error { return i.KV().DeleteRange([]byte(a.text(1)), []byte(a.text(2))) }),
+		"save":        silent(func(i *interp, ctx turn, _ args) error { return i.SaveState(ctx) }),
+		"gate":        silent(func(i *interp, ctx turn, a args) error { return gate(i, ctx, a.text(1)) }),
+		"throw":       silent(func(_ *interp, _ turn, a args) error { return errors.New(a.text(1)) }),
 		"fail": silent(func(_ *interp, _ turn, a args) error {
 			return runner.UserError{Code: a.text(1), Message: a.text(2)}
 		}),

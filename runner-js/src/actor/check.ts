@@ -1,6 +1,7 @@
 import { encodeState } from "@stagedoor/client/values";
 import { flattenActions } from "./actions.ts";
 import type { Definition, Hooks, Initial, UserFunction } from "./definition.ts";
+import type { EventType } from "./event.ts";
 import { isPlainObject, kindOf, refuseUnknownKeys } from "./keys.ts";
 import { checkOptions } from "./options.ts";
 
@@ -42,7 +43,7 @@ export function checkDefinition(config: unknown): Definition {
   refuseUnknownKeys("actor()", config, known, later);
   const definition: Definition = Object.freeze({
     actions: flattenActions(config["actions"]),
-    events: eventNames(config["events"]),
+    events: declaredEvents(config["events"]),
     state: initial(config, "state", "createState", storable),
     vars: initial(config, "vars", "createVars", copyable),
     connState: initial(config, "connState", "createConnState", storable),
@@ -86,7 +87,7 @@ function hook(config: Record<string, unknown>, name: string): UserFunction | und
   return value as UserFunction | undefined;
 }
 
-function eventNames(events: unknown): readonly string[] | undefined {
+function declaredEvents(events: unknown): Definition["events"] {
   if (events === undefined) return undefined;
   if (!isPlainObject(events)) throw new TypeError(`actor(): events must be an object, and is ${kindOf(events)}`);
   const names = Object.keys(events);
@@ -101,7 +102,7 @@ function eventNames(events: unknown): readonly string[] | undefined {
       throw new TypeError(`actor(): events: ${JSON.stringify(name)} is declared by event<Payload>(), and is ${kindOf(value)}`);
     }
   }
-  return Object.freeze(names);
+  return new Map(Object.entries(events as Record<string, EventType<unknown>>));
 }
 
 type Running = Pick<Definition, "run" | "displayName" | "icon">;

@@ -1,3 +1,4 @@
+import type { EventType } from "./event.ts";
 import type { Durability } from "./options.ts";
 
 /** A function of the user, as the host calls it: the context first. */
@@ -58,8 +59,8 @@ export interface DefinitionOptions {
 export interface Definition {
   /** By dotted name. */
   readonly actions: ReadonlyMap<string, UserFunction>;
-  /** The declared events; undefined: none are declared, and all are allowed. */
-  readonly events: readonly string[] | undefined;
+  /** The declared events by name; undefined: none are declared, and all are allowed. */
+  readonly events: ReadonlyMap<string, EventType<unknown>> | undefined;
   /** `create` is called (c, input). */
   readonly state: Initial | undefined;
   /** `create` is called (c). */

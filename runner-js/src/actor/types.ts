@@ -52,6 +52,11 @@ export interface ActorContext<
   readonly conns: ReadonlyMap<string, Conn<TConnParams, TConnState, TEvents>>;
   /** Sends an event to the connections that are subscribed to it [CONN-3]. */
   readonly broadcast: SendEvent<TEvents>;
+  /**
+   * Broadcasts what is soon replaced, such as a position: it is dropped rather than queued for a client that reads slowly or is away, and
+   * over WebTransport it may be lost, doubled, or overtaken [CONN-11]. Name and encoded arguments have at most 1,000 bytes together.
+   */
+  readonly broadcastUnreliable: SendEvent<TEvents>;
   /** Sends what was changed so far and, with `immediate`, waits until it is durable [FLUSH-1]. */
   saveState(options?: SaveStateOptions): Promise<void>;
   /** Asks to sleep; ignored while calls are outstanding [SLEEP-3]. */
@@ -107,6 +112,8 @@ export interface Conn<TParams = unknown, TState = unknown, TEvents extends Event
   state: TState;
   /** Sends an event to this connection, subscribed or not [CONN-3]. */
   readonly send: SendEvent<TEvents>;
+  /** Sends an event that may be dropped: see `broadcastUnreliable`. */
+  readonly sendUnreliable: SendEvent<TEvents>;
   /** Closes the connection; the client does not come back by itself [CONN-4]. The reason is the error's message. */
   disconnect(reason?: string): Promise<void>;
 }

@@ -39,6 +39,11 @@ export class Connection {
     this.outer = new Conn(this);
   }
 
+  /** Where an event for it goes: nowhere if it is gone. */
+  get address(): readonly number[] {
+    return this.ref === 0 || !this.visible ? [] : [this.ref];
+  }
+
   /** The state, tracked. */
   get root(): Root {
     this.#root ??= new Root("conn.state", () => this.actor.conns.touch(this));
@@ -128,8 +133,12 @@ export class Conn {
 
   /** Sends an event to this connection; to one that is gone, nothing. */
   send(name: string, ...args: unknown[]): void {
-    const { actor, ref, visible } = this.#inner;
-    emit(actor, name, args, ref === 0 || !visible ? [] : [ref]);
+    emit(this.#inner.actor, name, args, { to: this.#inner.address });
+  }
+
+  /** Sends it an event that may be dropped. */
+  sendUnreliable(name: string, ...args: unknown[]): void {
+    emit(this.#inner.actor, name, args, { to: this.#inner.address, unreliable: true });
   }
 
   disconnect(reason = ""): Promise<void> {

@@ -67,6 +67,10 @@ export class HostContext implements Omit<ActorContext<unknown, unknown, unknown,
     emit(this.#actor, name, args);
   }
 
+  broadcastUnreliable(name: string, ...args: unknown[]): void {
+    emit(this.#actor, name, args, { unreliable: true });
+  }
+
   client(): unknown {
     return this.#actor.client;
   }

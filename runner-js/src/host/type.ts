@@ -7,14 +7,11 @@ export class ActorType {
   readonly def: Definition;
   /** One turn at a time. */
   readonly serial: boolean;
-  /** The declared events; undefined: all are allowed. */
-  readonly events: ReadonlySet<string> | undefined;
 
   constructor(name: string, def: Definition) {
     this.name = name;
     this.def = def;
     this.serial = def.options.concurrency === "serial";
-    this.events = def.events === undefined ? undefined : new Set(def.events);
   }
 
   /** What Hello says of it. */
@@ -27,7 +24,7 @@ export class ActorType {
       sleepAfterMs: options.sleepTimeout,
       stayAwake: options.noSleep,
       maxCalls: options.maxCalls,
-      events,
+      events: events && [...events.keys()],
     };
   }
 }

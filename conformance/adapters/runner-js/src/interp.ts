@@ -17,6 +17,7 @@ const ops: Readonly<Record<string, (c: Context, ...args: never[]) => unknown>> =
   read: (c, key: string) => c.kv.get(key),
   list: (c, prefix: string) => c.kv.list(prefix),
   broadcast: (c, name: string, value: unknown) => c.broadcast(name, value),
+  broadcastUnreliable: (c, name: string, value: unknown) => c.broadcastUnreliable(name, value),
   send: (c, id: string, name: string, value: unknown) => find(c, id)?.send(name, value),
   disconnect: (c, id: string, reason: string) => find(c, id)?.disconnect(reason),
   conns: (c) => [...c.conns.keys()],
