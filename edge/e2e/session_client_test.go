@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net"
@@ -22,18 +23,22 @@ import (
 	"github.com/stagedoor-dev/stagedoor/internal/wire/clientjson"
 )
 
-// resumer is a client that goes on with its session over one raw WebSocket after another, in either form, and does nothing
-// by itself: the test says what it sends, how much it reads of what has come, and when its socket breaks. It holds itself
+// resumer is a client that goes on with its session over one raw WebSocket after another, in either form, or over WebTransport
+// sessions, and does nothing by itself: the test says what it sends, how much it reads of what has come, and when its socket breaks. It holds itself
 // to the counting of SESS-12.
 type resumer struct {
 	w     *world
 	json  bool
 	token string // of the client; empty: none is needed
 	mute  bool   // it does not acknowledge the end of a channel
+	apart bool   // the next socket has a stream for each channel
+	// order says which of n streams is read next; nil: the one of the lowest channel.
+	order func(n int) int
 
 	s        *raw
 	pipe     *pausable
-	inbox    []any // read from the socket, not yet heard
+	session  *streams // instead of both
+	inbox    []any    // read from the socket, not yet heard
 	resume   []byte
 	welcome  *clientv1alpha1.Welcome
 	channels map[uint64]*side
@@ -44,6 +49,8 @@ type resumer struct {
 type side struct {
 	received uint64
 	ended    bool
+	stream   *stream  // of its own; nil: it has none
+	resuming bool     // the stream's ConnectionResumed has not come
 	base     uint64   // frames that the gateway has
 	unacked  [][]byte // the others
 }
@@ -70,6 +77,17 @@ func (r *resumer) dial() {
 
 func (r *resumer) dialWith(hello *clientv1alpha1.Hello) {
 	r.w.Helper()
+	r.session = nil
+	for _, c := range r.channels {
+		c.stream, c.resuming = nil, false
+	}
+	if r.apart {
+		r.s, r.inbox, r.welcome = nil, nil, nil
+		r.session = r.w.connectStreams()
+		r.channels[0].stream = r.session.open()
+		r.write(0, r.encode(hello))
+		return
+	}
 	subprotocol := wire.SubprotocolClientProto
 	if r.json {
 		subprotocol = wire.SubprotocolClientJSON
@@ -98,7 +116,7 @@ func (r *resumer) dialWith(hello *clientv1alpha1.Hello) {
 		for range in.messages { // until the reading has ended
 		}
 	})
-	r.write(r.encode(hello))
+	r.write(0, r.encode(hello))
 }
 
 // pausable is a connection whose reading can be held up.
@@ -158,7 +176,7 @@ func (r *resumer) greet() (resumed bool) {
 		r.w.Fatalf("no resume in %v", w)
 	}
 	if !w.GetResumed() {
-		r.channels = map[uint64]*side{0: {}}
+		r.channels = map[uint64]*side{0: {stream: r.channels[0].stream}}
 	} else {
 		r.goOn(w.GetReceived())
 	}
@@ -180,24 +198,71 @@ func (r *resumer) goOn(list []*clientv1alpha1.Received) {
 			continue
 		}
 		r.acked(n, frames)
-		for _, frame := range c.unacked {
-			r.write(frame)
+		switch {
+		case n == 0 || r.session == nil:
+			r.repeat(n, c)
+		case known && r.channels[n] != nil:
+			r.rejoin(n)
+		case !known:
+			c.stream = r.session.open()
+			r.repeat(n, c)
 		}
 	}
+}
+
+// repeat sends what the gateway has not got of a channel.
+func (r *resumer) repeat(n uint64, c *side) {
+	for _, frame := range c.unacked {
+		r.write(n, frame)
+	}
+}
+
+// rejoin opens another stream for a channel.
+func (r *resumer) rejoin(n uint64) {
+	r.w.Helper()
+	c := r.channels[n]
+	c.stream, c.resuming = r.session.open(), true
+	_, _ = c.stream.up.write(r.encode(&clientv1alpha1.ConnectionResume{Connection: n, Frames: c.received}))
+}
+
+// rejoined takes the gateway's answer to that.
+func (r *resumer) rejoined(m *clientv1alpha1.ConnectionResumed) {
+	r.w.Helper()
+	n := m.GetConnection()
+	if c := r.channels[n]; c == nil || !c.resuming {
+		r.w.Fatalf("%v, which was not asked for", m)
+	}
+	c := r.channels[n]
+	c.resuming = false
+	r.acked(n, m.GetFrames())
+	r.repeat(n, c)
 }
 
 // acked drops what the gateway has.
 func (r *resumer) acked(n, frames uint64) {
 	r.w.Helper()
 	c := r.channels[n]
+	if r.session != nil && (c == nil || frames < c.base) {
+		return // it was overtaken
+	}
 	if c == nil || frames < c.base || frames > c.base+uint64(len(c.unacked)) {
 		r.w.Fatalf("the gateway has %d frames of channel %d: %+v", frames, n, c)
 	}
 	c.unacked = c.unacked[frames-c.base:]
 	c.base = frames
-	if c.ended && len(c.unacked) == 0 {
-		delete(r.channels, n)
+	r.forget(n)
+}
+
+// forget drops a channel that has ended when the gateway has all of it.
+func (r *resumer) forget(n uint64) {
+	c := r.channels[n]
+	if !c.ended || len(c.unacked) > 0 {
+		return
 	}
+	if c.stream != nil {
+		c.stream.up.close()
+	}
+	delete(r.channels, n)
 }
 
 // ack tells what has come.
@@ -207,7 +272,7 @@ func (r *resumer) ack() {
 	for _, n := range slices.Sorted(maps.Keys(r.channels)) {
 		m.Received = append(m.Received, &clientv1alpha1.Received{Connection: n, Frames: r.channels[n].received})
 	}
-	r.write(r.encode(m))
+	r.write(0, r.encode(m))
 }
 
 // say sends a message, and keeps it if it counts.
@@ -221,16 +286,21 @@ func (r *resumer) say(m any) {
 	case *clientv1alpha1.ConnectionOpen:
 		n = m.GetConnection()
 		r.channels[n] = &side{}
+		if r.session != nil {
+			r.channels[n].stream = r.session.open()
+		}
 	case *clientv1alpha1.ConnectionClose:
 		n = m.GetConnection()
 	case *clientv1alpha1.Subscribe:
 		n = m.GetConnection()
 	case *clientv1alpha1.Ack, *commonv1alpha1.Goodbye, *commonv1alpha1.Ping, *clientv1alpha1.Hello:
-		r.write(frame)
+		r.write(0, frame)
 		return
 	}
 	r.channels[n].unacked = append(r.channels[n].unacked, frame)
-	r.write(frame)
+	if !r.channels[n].resuming {
+		r.write(n, frame)
+	}
 }
 
 func (r *resumer) encode(m any) []byte {
@@ -248,8 +318,12 @@ func (r *resumer) encode(m any) []byte {
 	return wire.AppendMessage(nil, wire.Client(m.(proto.Message)))
 }
 
-// write writes to the socket, which may have broken.
-func (r *resumer) write(b []byte) {
+// write writes to the socket, or the channel's stream, which may have broken.
+func (r *resumer) write(n uint64, b []byte) {
+	if r.session != nil {
+		_, _ = r.channels[n].stream.up.write(b)
+		return
+	}
 	opcode := gws.OpcodeBinary
 	if r.json {
 		opcode = gws.OpcodeText
@@ -264,6 +338,10 @@ func (r *resumer) hear() any {
 	r.w.Helper()
 	for {
 		m := r.next()
+		if resumed, ok := m.(*clientv1alpha1.ConnectionResumed); ok {
+			r.rejoined(resumed)
+			continue
+		}
 		ack, ok := m.(*clientv1alpha1.Ack)
 		if !ok {
 			r.count(m)
@@ -281,12 +359,57 @@ func (r *resumer) next() any {
 	for r.s != nil && len(r.s.in.messages) > 0 {
 		r.inbox = append(r.inbox, r.decode(<-r.s.in.messages)...)
 	}
+	if r.session != nil && len(r.inbox) == 0 {
+		r.gather()
+	}
 	if len(r.inbox) == 0 {
 		return nil
 	}
 	m := r.inbox[0]
 	r.inbox = r.inbox[1:]
 	return m
+}
+
+// gather takes what has come on one of the streams.
+func (r *resumer) gather() {
+	r.w.Helper()
+	for more := true; more; synctest.Wait() { // a frame may be longer than a window
+		more = false
+		var some []*stream
+		for _, n := range slices.Sorted(maps.Keys(r.channels)) {
+			c := r.channels[n].stream
+			if c == nil {
+				continue
+			}
+			b := c.down.take()
+			more = more || len(b) > 0
+			if c.rest = append(c.rest, b...); whole(c.rest) > 0 {
+				some = append(some, c)
+			}
+		}
+		if len(some) > 0 {
+			c := some[0]
+			if r.order != nil {
+				c = some[r.order(len(some))]
+			}
+			k := whole(c.rest)
+			r.inbox = r.decode(c.rest[:k])
+			c.rest = c.rest[k:]
+			return
+		}
+	}
+}
+
+// whole is the length of the first frame, if it has come.
+func whole(b []byte) int {
+	if len(b) < wire.HeaderLen {
+		return 0
+	}
+	n := wire.HeaderLen + int(binary.BigEndian.Uint32(b))
+	if n > len(b) {
+		return 0
+	}
+	return n
 }
 
 func (r *resumer) decode(b []byte) (list []any) {
@@ -344,16 +467,21 @@ func (r *resumer) count(m any) {
 		if r.mute {
 			return
 		}
-		r.write(r.encode(&clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: n, Frames: c.received}}}))
-		if len(c.unacked) == 0 {
-			delete(r.channels, n)
+		r.write(0, r.encode(&clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: n, Frames: c.received}}}))
+		if c.stream != nil {
+			c.stream.up.close()
 		}
+		r.forget(n)
 	}
 }
 
 // cut breaks the socket. What has come and was not heard is lost.
 func (r *resumer) cut() {
-	_ = r.s.conn.NetConn().Close()
+	if r.session != nil {
+		r.session.cut()
+	} else {
+		_ = r.s.conn.NetConn().Close()
+	}
 	r.s, r.inbox = nil, nil
 	synctest.Wait()
 }

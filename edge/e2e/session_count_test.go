@@ -271,10 +271,10 @@ func TestFramesThatCannotBeUsedCount(t *testing.T) {
 			for _, text := range bad {
 				c := r.channels[n]
 				c.unacked = append(c.unacked, []byte(text))
-				r.write([]byte(text))
+				r.write(0, []byte(text))
 			}
 		}
-		r.write([]byte(`{"type":"ping","nonce":"x"}`)) // a link frame counts nowhere
+		r.write(0, []byte(`{"type":"ping","nonce":"x"}`)) // a link frame counts nowhere
 		heard := map[string]int{}
 		for m := r.hear(); m != nil; m = r.hear() {
 			heard[r.short(m)]++

@@ -24,6 +24,7 @@ type restless struct {
 	calls map[uint64]uint64 // unanswered: id to connection
 	conns map[uint64]*counted
 	last  uint64 // connection number
+	next  func(*rand.Rand) bool
 	own   counted
 }
 
@@ -50,11 +51,13 @@ func TestNothingIsLostOrDoubledOverBrokenSockets(t *testing.T) {
 	limits := wire.DefaultLimits()
 	limits.MaxSessionQueue = 16 << 10 // a replay may be more than a socket takes at once
 	limits.MaxOutput, limits.MaxEvent = 8<<10, 8<<10
-	inBothForms(t, gateway.Config{Limits: limits}, func(w *world, r *resumer) {
+	overTransports(t, gateway.Config{Limits: limits}, func(w *world, r *resumer, next func(*rand.Rand) bool) {
 		w.hostLab()
 		c := &restless{
-			resumer: r, rand: rand.New(rand.NewPCG(seed, 1)), calls: map[uint64]uint64{}, conns: map[uint64]*counted{},
+			resumer: r, rand: rand.New(rand.NewPCG(seed, 1)), calls: map[uint64]uint64{}, conns: map[uint64]*counted{}, next: next,
 		}
+		r.order = c.rand.IntN
+		r.apart = next(c.rand)
 		c.connect()
 		cuts := 0
 		for range 3000 {
@@ -65,6 +68,26 @@ func TestNothingIsLostOrDoubledOverBrokenSockets(t *testing.T) {
 		c.finish()
 		w.Logf("%d sockets, %d connections, %d calls", cuts, c.last, c.lastID)
 	})
+}
+
+// overTransports is inBothForms, and over WebTransport, and over a WebSocket or WebTransport by turns: next says which of these
+// the next socket is.
+func overTransports(t *testing.T, cfg gateway.Config, test func(w *world, r *resumer, next func(*rand.Rand) bool)) {
+	t.Helper()
+	for _, over := range []struct {
+		name string
+		json bool
+		next func(*rand.Rand) bool
+	}{
+		{"proto", false, func(*rand.Rand) bool { return false }},
+		{"JSON", true, func(*rand.Rand) bool { return false }},
+		{"WebTransport", false, func(*rand.Rand) bool { return true }},
+		{"by turns", false, func(r *rand.Rand) bool { return r.IntN(2) == 0 }},
+	} {
+		t.Run(over.name, func(t *testing.T) {
+			inWorld(t, cfg, func(w *world) { test(w, w.resumer(over.json), over.next) })
+		})
+	}
 }
 
 // step does one thing. true: it was a cut.
@@ -90,13 +113,28 @@ func (c *restless) step() bool {
 		for range c.rand.IntN(12) {
 			c.heard(c.hear())
 		}
-	case n < 93:
+	case n < 92:
 		synctest.Wait()
+	case n < 94:
+		c.loseStream()
 	default:
 		c.breakOff()
 		return true
 	}
 	return false
+}
+
+// loseStream resets the stream of a connection, and goes on over another.
+func (c *restless) loseStream() {
+	k := c.anyOpen()
+	if k == 0 || c.session == nil || c.channels[k].resuming {
+		return
+	}
+	c.channels[k].stream.reset(errStreamsCut)
+	if c.rand.IntN(2) == 0 {
+		synctest.Wait()
+	}
+	c.rejoin(k)
 }
 
 // callOne counts one up, over a connection or without.
@@ -128,7 +166,11 @@ func (c *restless) breakOff() {
 	case 0:
 		synctest.Wait() // all is on its way
 	case 1:
-		_, _ = c.s.conn.NetConn().Write([]byte{0x82, 0xfe, 0x7f}) // half a frame
+		if half := []byte{0x82, 0xfe, 0x7f}; c.session == nil {
+			_, _ = c.s.conn.NetConn().Write(half)
+		} else {
+			c.write(0, half)
+		}
 	case 2:
 		if c.rand.IntN(2) == 0 {
 			c.connectAgain() // while the old one lives
@@ -141,6 +183,7 @@ func (c *restless) breakOff() {
 		sleep(time.Duration(c.rand.IntN(20)) * time.Second)
 	}
 	for c.rand.IntN(3) == 0 { // a Welcome that is never read
+		c.apart = c.next(c.rand)
 		c.dial()
 		if c.rand.IntN(2) == 0 {
 			synctest.Wait()
@@ -151,6 +194,7 @@ func (c *restless) breakOff() {
 }
 
 func (c *restless) connectAgain() {
+	c.apart = c.next(c.rand)
 	if !c.connect() {
 		c.w.Fatal("the session is lost")
 	}
@@ -178,7 +222,7 @@ func (c *restless) heard(m any) {
 	case *wire.ClientCallResult:
 		c.result(m)
 	default:
-		c.w.Fatalf("heard %s", c.short(m))
+		c.w.Fatalf("heard %s: %v", c.short(m), m)
 	}
 }
 

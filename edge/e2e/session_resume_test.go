@@ -140,7 +140,7 @@ func TestAResumeClosesTheOldSocket(t *testing.T) {
 		synctest.Wait()
 		wantEqual(w, "resumed", r.connect(), true)
 		r.want("result 1/1 = 1")
-		old.write(old.encode(&wire.ClientCall{ID: 77, Connection: 1, Action: []byte("add"), Args: []byte{0x81, 0x18, 100}}))
+		old.write(0, old.encode(&wire.ClientCall{ID: 77, Connection: 1, Action: []byte("add"), Args: []byte{0x81, 0x18, 100}}))
 		old.want("result 1/1 = 1", "goodbye session.superseded never") // what was written before
 		old.silent()
 		wantEqual(w, "the old socket is closed", old.closed(), true)

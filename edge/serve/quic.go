@@ -80,26 +80,6 @@ func (q *overQUIC) counted(handler http.Handler) http.Handler {
 	})
 }
 
-// taker is the ResponseWriter of a request that may become a WebTransport session, which then counts as a request under way.
-type taker struct {
-	http.ResponseWriter
-	from *overQUIC
-}
-
-// WebTransport takes the session over.
-func (t *taker) WebTransport(r *http.Request) (*webtransport.Session, error) {
-	session, err := t.from.sessions.Upgrade(t.ResponseWriter, r)
-	if err != nil {
-		return nil, fmt.Errorf("establish a WebTransport session: %w", err)
-	}
-	t.from.count(1)
-	context.AfterFunc(session.Context(), func() { t.from.count(-1) })
-	return session, nil
-}
-
-// Unwrap is for http.ResponseController.
-func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
 func (q *overQUIC) count(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,13 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/quic-go/webtransport-go"
 )
 
 // lane is one stream of a WebTransport session as session.Stream.
 type lane struct {
-	stream *webtransport.Stream
+	stream WebTransportStream
 	out    *outgoing
 	frames frames
 }
@@ -24,11 +22,11 @@ const firstFrameWait = 10 * time.Second
 var errReset = errors.New("the stream was reset")
 
 // newLane makes the stream one of the session's.
-func newLane(s *streamed, stream *webtransport.Stream) *lane {
+func newLane(s *streamed, stream WebTransportStream) *lane {
 	h := s.handler
 	l := &lane{stream: stream}
 	l.out = &outgoing{
-		Conn: &streamConn{Stream: stream, session: s.conn}, limit: h.limits.MaxSessionQueue, shared: &s.queuedAll, budget: h.cfg.Session.Budget,
+		Conn: &streamConn{WebTransportStream: stream, session: s.conn}, limit: h.limits.MaxSessionQueue, shared: &s.queuedAll, budget: h.cfg.Session.Budget,
 		refill: s.a.Drained,
 	}
 	l.frames = frames{from: stream, limit: h.limits.MaxFrame, wait: h.sessions.MessageWait(), budget: h.cfg.Session.Budget}
@@ -66,15 +64,15 @@ func (l *lane) Close() { l.out.finish(nil) }
 
 // Reset implements session.Stream.
 func (l *lane) Reset() {
-	l.stream.CancelRead(0)
-	l.stream.CancelWrite(0)
+	l.stream.CancelRead()
+	l.stream.CancelWrite()
 	l.out.abort(errReset)
 }
 
 // streamConn is a stream as the net.Conn that outgoing writes to.
 type streamConn struct {
-	*webtransport.Stream
-	session *webtransport.Session
+	WebTransportStream
+	session WebTransport
 	writing atomic.Bool
 }
 
@@ -82,17 +80,23 @@ type streamConn struct {
 func (c *streamConn) Write(p []byte) (int, error) {
 	c.writing.Store(true)
 	defer c.writing.Store(false)
-	return c.Stream.Write(p)
+	return c.WebTransportStream.Write(p)
 }
 
 // Close implements net.Conn: it ends our side, behind what was written; where a write does not come to its end, at once.
 func (c *streamConn) Close() error {
 	if c.writing.Load() {
-		c.CancelWrite(0)
+		c.CancelWrite()
 		return nil
 	}
-	return c.Stream.Close()
+	return c.WebTransportStream.Close()
 }
+
+// SetDeadline implements net.Conn; a write has none.
+func (c *streamConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn; a write has none.
+func (c *streamConn) SetWriteDeadline(time.Time) error { return nil }
 
 // LocalAddr implements net.Conn.
 func (c *streamConn) LocalAddr() net.Addr { return c.session.LocalAddr() }
@@ -116,7 +120,7 @@ const (
 )
 
 // send queues a copy. false: one was dropped for it, or it is too large.
-func (d *datagrams) send(conn *webtransport.Session, frame []byte) bool {
+func (d *datagrams) send(conn WebTransport, frame []byte) bool {
 	if len(frame) > maxDatagram {
 		return false
 	}
@@ -135,7 +139,7 @@ func (d *datagrams) send(conn *webtransport.Session, frame []byte) bool {
 }
 
 // drain sends what waits, and waits for the network meanwhile.
-func (d *datagrams) drain(conn *webtransport.Session) {
+func (d *datagrams) drain(conn WebTransport) {
 	for {
 		d.mu.Lock()
 		if len(d.queue) == 0 {

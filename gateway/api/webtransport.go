@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dunglas/httpsfv"
-	"github.com/quic-go/webtransport-go"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/session"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
@@ -21,7 +21,34 @@ import (
 // HTTP/3 has its ResponseWriters be that, chooses the subprotocol, and leaves origins to the Handler.
 type WebTransporter interface {
 	http.ResponseWriter
-	WebTransport(*http.Request) (*webtransport.Session, error)
+	WebTransport(*http.Request) (WebTransport, error)
+}
+
+// WebTransport is a session, of whatever library. Its methods may be called at any time.
+type WebTransport interface {
+	// Context ends with the session.
+	Context() context.Context
+	// AcceptStream waits for a bidirectional stream of the client.
+	AcceptStream(context.Context) (WebTransportStream, error)
+	// SendDatagram may wait for the network.
+	SendDatagram([]byte) error
+	ReceiveDatagram(context.Context) ([]byte, error)
+	// CloseWithError ends the session and its streams. It may have ended before.
+	CloseWithError(code uint32, reason string)
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// WebTransportStream is one of its streams.
+type WebTransportStream interface {
+	io.ReadWriter
+	// Close ends our side, behind what was written.
+	Close() error
+	CancelRead()
+	CancelWrite()
+	SetReadDeadline(time.Time) error
+	// Done is closed when our side has ended, or the session.
+	Done() <-chan struct{}
 }
 
 // connectWebTransport serves /v1/connect: a client session over WebTransport [SESS-19].
@@ -71,7 +98,7 @@ func (h *Handler) subprotocol(r *http.Request) *wire.Error {
 // streamed is a client's WebTransport session as session.Streams: channel 0 and each connection have a stream of their own.
 type streamed struct {
 	handler *Handler
-	conn    *webtransport.Session
+	conn    WebTransport
 	a       *session.Attachment
 
 	queuedAll atomic.Int64
@@ -105,7 +132,7 @@ func (s *streamed) attend(done func()) {
 		}
 		s.reading.Go(func() { s.serve(newLane(s, stream)) })
 	}
-	_ = s.conn.CloseWithError(0, "") // it has ended
+	s.conn.CloseWithError(0, "")
 	s.reading.Wait()
 	s.a.Ended()
 	s.ending.Wait()
@@ -146,7 +173,7 @@ func (s *streamed) serve(l *lane) {
 	if lost {
 		l.Reset()
 	}
-	<-l.stream.Context().Done() // our side has ended, too
+	<-l.stream.Done() // our side has ended, too
 	l.out.wait()
 	s.drop(l)
 }
@@ -246,7 +273,7 @@ func (s *streamed) end(farewell []byte, e *wire.Error, forget bool) {
 			<-parting.Done()
 		}
 		code, reason := closeCode(e)
-		_ = s.conn.CloseWithError(webtransport.SessionErrorCode(code), reason) // it may be closed already
+		s.conn.CloseWithError(uint32(code), reason)
 	})
 }
 

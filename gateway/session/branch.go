@@ -37,7 +37,9 @@ type Stream interface {
 type Branch struct {
 	of  *Attachment
 	out Stream
-	ch  *channel // nil: its first frame has not come
+	ch  *channel // nil: the frame that says whose it is has not come
+	// awaited is the connection whose open it is to bring; 0: none.
+	awaited uint64
 }
 
 // Begun is closed when the socket's Hello was taken, or none ever will be: streams of connections wait for it.
@@ -100,13 +102,17 @@ func (b *Branch) current(s *Session) bool {
 // Ended tells that nothing comes any more: the client has ended its side, or the stream is lost.
 func (b *Branch) Ended(lost bool) {
 	s := b.of.session.Load()
-	if b.ch == nil || s == nil {
+	if s == nil {
 		return
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unawait(b)
+	if b.ch == nil {
+		return
+	}
 	switch ch := b.ch; {
 	case ch.stream != b.out || s.over:
 	case lost:
@@ -148,6 +154,9 @@ func (b *Branch) handle(m any, size int) bool {
 func (b *Branch) first(s *Session, m any, size int) bool {
 	switch m := m.(type) {
 	case *clientv1alpha1.ConnectionOpen:
+		if !s.expected(b, m.GetConnection()) {
+			return false // it was lost, the client says
+		}
 		b.ch = s.connectOver(b.out, m, size)
 		return b.ch != nil
 	case *clientv1alpha1.ConnectionResume:

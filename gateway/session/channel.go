@@ -194,7 +194,7 @@ func (s *Session) acknowledged(m *clientv1alpha1.Ack) *wire.Error {
 	for _, r := range m.GetReceived() {
 		ch := s.channel(r.GetConnection())
 		switch {
-		case ch == nil && r.GetConnection() <= s.numbers.highest || s.over: // forgotten
+		case s.over, ch == nil && (r.GetConnection() <= s.numbers.highest || r.GetFrames() == 0): // forgotten, or not come
 			continue
 		case ch == nil || r.GetFrames() > ch.sent:
 			return wire.RequestInvalid.Newf("The Ack is for frame %d of channel %d, which was not sent.", r.GetFrames(), r.GetConnection())

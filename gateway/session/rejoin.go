@@ -14,10 +14,13 @@ func (s *Session) rejoin(b *Branch, m *clientv1alpha1.ConnectionResume) *wire.Er
 	n, frames := m.GetConnection(), m.GetFrames()
 	ch := s.channels[n]
 	switch {
-	case !s.resumable || ch == nil || s.socket != b.of:
+	case !s.resumable || s.socket != b.of || ch == nil && !s.numbers.free(n):
 		return wire.ConnectionNotFound.Newf("The session has no connection %d to go on with.", n)
-	case frames < ch.acked || frames > ch.sent:
+	case ch == nil && frames > 0, ch != nil && (frames < ch.acked || frames > ch.sent):
 		return wire.RequestInvalid.Newf("Connection %d cannot have received %d frames.", n, frames)
+	case ch == nil:
+		s.await(b, n)
+		return nil
 	}
 	if ch.stream != nil {
 		ch.stream.Reset()
@@ -44,6 +47,31 @@ func (s *Session) rejoin(b *Branch, m *clientv1alpha1.ConnectionResume) *wire.Er
 	return nil
 }
 
+// await has a stream bring the open of a connection that a lost one did not bring.
+func (s *Session) await(b *Branch, n uint64) {
+	if s.awaited == nil {
+		s.awaited = map[uint64]*Branch{}
+	}
+	s.awaited[n], b.awaited = b, n
+	b.out.Send(s.form.append(nil, &clientv1alpha1.ConnectionResumed{Connection: n}))
+}
+
+// expected tells whether a connection may be opened by that stream: not if another was promised it.
+func (s *Session) expected(b *Branch, n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other := s.awaited[n]
+	s.unawait(b)
+	return other == nil || other == b
+}
+
+// unawait forgets what was promised a stream.
+func (s *Session) unawait(b *Branch) {
+	if s.awaited[b.awaited] == b {
+		delete(s.awaited, b.awaited)
+	}
+}
+
 // strand takes a lost stream from its channel. Without resume the connection ends with it.
 func (s *Session) strand(ch *channel) {
 	ch.stream.Reset()
@@ -51,6 +79,7 @@ func (s *Session) strand(ch *channel) {
 	s.unqueue(ch)
 	if s.resumable {
 		s.stray(ch)
+		s.release(ch)
 		return
 	}
 	if !ch.ended {
@@ -64,6 +93,7 @@ func (s *Session) leaveStreams() {
 	if s.socket == nil || s.socket.streams == nil {
 		return
 	}
+	s.awaited = nil
 	for _, ch := range s.channels {
 		ch.stream, ch.left = nil, false
 	}

@@ -18,7 +18,7 @@ type resume struct {
 	away   bool   // without socket, and Sessions counts it
 	times  int    // how often it has been away
 	expiry *time.Timer
-	replay []*channel // that the present socket has not got all of, in the order of their turns
+	replay []*channel  // that the present socket has not got all of, in the order of their turns
 	strays *time.Timer // looks for channels without stream; nil: there were none lately
 }
 

@@ -60,7 +60,8 @@ type Session struct {
 	held     int                 // bytes held for the client, but for what its socket has queued
 	charged  int                 // of these, the budget knows
 
-	resume resume
+	resume  resume
+	awaited map[uint64]*Branch // streams that are to bring the opens of connections that others did not
 }
 
 var lastID atomic.Uint64
