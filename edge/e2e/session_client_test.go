@@ -65,6 +65,19 @@ func inBothForms(t *testing.T, cfg gateway.Config, test func(w *world, r *resume
 	}
 }
 
+// inAllForms is inBothForms, and over WebTransport.
+func inAllForms(t *testing.T, cfg gateway.Config, test func(w *world, r *resumer)) {
+	t.Helper()
+	inBothForms(t, cfg, test)
+	t.Run("WebTransport", func(t *testing.T) {
+		inWorld(t, cfg, func(w *world) {
+			r := w.resumer(false)
+			r.apart = true
+			test(w, r)
+		})
+	})
+}
+
 func (w *world) resumer(json bool) *resumer {
 	return &resumer{w: w, json: json, channels: map[uint64]*side{0: {}}}
 }

@@ -95,7 +95,7 @@ func TestAResumeThatNeedsWhatIsGoneEndsThatChannel(t *testing.T) {
 
 // [SESS-17]: a session cannot go on without channel 0.
 func TestASessionEndsWithItsOwnChannel(t *testing.T) {
-	inBothForms(t, smallKept(4000), func(w *world, r *resumer) {
+	inAllForms(t, smallKept(4000), func(w *world, r *resumer) {
 		j, gate := w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")
@@ -135,7 +135,7 @@ func TestASessionEndsWithItsOwnChannel(t *testing.T) {
 // [SESS-14]: the gateway acknowledges within 64 frames or 256 KiB, the end of a channel at once, and does not wake an idle
 // socket otherwise.
 func TestTheGatewayAcknowledges(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")
@@ -170,7 +170,7 @@ func TestTheGatewayAcknowledges(t *testing.T) {
 
 // [SESS-14]
 func TestAnAckOfMoreThanWasSentIsAProtocolError(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")
@@ -195,7 +195,7 @@ func TestAnAckOfMoreThanWasSentIsAProtocolError(t *testing.T) {
 
 // [SESS-15]: where the token is not known, or a count is impossible, a new session has begun, and the old one is over.
 func TestAResumeThatCannotBe(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		j, _ := w.hostLab()
 		for name, list := range map[string][]*clientv1alpha1.Received{
 			"more than was sent":            received(0, 0, 1, 3),
@@ -239,7 +239,7 @@ func TestAResumeThatCannotBe(t *testing.T) {
 
 // [SESS-15] [SESS-14]: a channel whose open has not come is opened by the replay, one that both have is not missed.
 func TestChannelsThatOneSideDoesNotKnow(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")

@@ -65,7 +65,7 @@ func TestSocketsOfAGateway(t *testing.T) {
 
 // [LIMIT-2] [SESS-15]: no more sessions are kept without socket than there may be sockets.
 func TestKeptSessionsOfAGateway(t *testing.T) {
-	inBothForms(t, limited(func(l *wire.Limits) { l.MaxSockets = 3 }), func(w *world, r *resumer) {
+	inAllForms(t, limited(func(l *wire.Limits) { l.MaxSockets = 3 }), func(w *world, r *resumer) {
 		j, _ := w.hostLab()
 		var all []*resumer
 		for _, name := range []string{"ann", "bob", "cid", "dan"} {
@@ -87,7 +87,7 @@ func TestKeptSessionsOfAGateway(t *testing.T) {
 func TestSessionsOfAPrincipal(t *testing.T) {
 	cfg := limited(func(l *wire.Limits) { l.MaxSessionsPerPrincipal = 2 })
 	cfg.Tokens = auth.Tokens{Client: []string{"c1", "c2"}, Runner: []string{"r"}, Admin: []string{"a"}}
-	inBothForms(t, cfg, func(w *world, r *resumer) {
+	inAllForms(t, cfg, func(w *world, r *resumer) {
 		w.host(runner.Config{Token: "r"}, labType(labOptions{}))
 		with := func(token string) *resumer {
 			c := w.resumer(r.json)
@@ -155,7 +155,7 @@ func TestCallsOfAPrincipal(t *testing.T) {
 
 // [LIMIT-4]: from 80 % on new sessions and calls are refused, and nothing else is.
 func TestNewWorkIsRefusedWhenMemoryIsShort(t *testing.T) {
-	inBothForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 1 << 20 }), func(w *world, r *resumer) {
+	inAllForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 1 << 20 }), func(w *world, r *resumer) {
 		_, gate := w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann", "tick")
@@ -245,7 +245,7 @@ func TestSessionsWithoutSocketEndWhenMemoryIsShort(t *testing.T) {
 // [LIMIT-4]: at 100 %, sessions whose clients do not read end, those that hold most first. They may come back, if they
 // were given resume, and nothing is lost of what is acknowledged.
 func TestClientsThatDoNotReadAreLetGoWhenMemoryIsShort(t *testing.T) {
-	inBothForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 1 << 20 }), func(w *world, r *resumer) {
+	inAllForms(t, limited(func(l *wire.Limits) { l.MaxMemory = 1 << 20 }), func(w *world, r *resumer) {
 		j, gate := w.hostLab()
 		slow, reader := w.resumer(r.json), w.resumer(r.json)
 		slow.connect()

@@ -25,7 +25,7 @@ func (w *world) hostLab() (*journal, chan struct{}) {
 
 // [SESS-12] [SESS-13] [SESS-14] [SESS-15]
 func TestASessionGoesOnOverAnotherSocket(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		j, _ := w.hostLab()
 		wantEqual(w, "resumed", r.connect(), false)
 		r.opened(1, "r", "ann", "count")
@@ -63,7 +63,7 @@ func TestASessionGoesOnOverAnotherSocket(t *testing.T) {
 
 // [SESS-15]: whatever point the socket breaks at, the client has each frame once, and so has the gateway.
 func TestCutAtEveryPoint(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann", "tick")
@@ -97,7 +97,7 @@ func TestCutAtEveryPoint(t *testing.T) {
 
 // [SESS-16]: the Welcome that was lost is not missed; one that was read makes the token before it void.
 func TestATokenIsGoodUntilItsSuccessorHasArrived(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		j, _ := w.hostLab()
 		r.connect()
 		first := r.resume
@@ -184,7 +184,7 @@ func TestTwoSocketsResumeAtOnce(t *testing.T) {
 // [SESS-16]: a token is good for its principal only; another one's attempt does no harm.
 func TestATokenIsBoundToItsPrincipal(t *testing.T) {
 	tokens := auth.Tokens{Client: []string{"c1", "c2"}, Admin: []string{"a"}, Runner: []string{"r"}}
-	inBothForms(t, gateway.Config{Tokens: tokens}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{Tokens: tokens}, func(w *world, r *resumer) {
 		j := new(journal)
 		w.host(runner.Config{Token: "r"}, labType(labOptions{journal: j}))
 		r.token = "c1"
@@ -212,7 +212,7 @@ func TestATokenIsBoundToItsPrincipal(t *testing.T) {
 
 // [SESS-8] [SESS-15]: a session that nobody comes back for ends, and what it had under way.
 func TestAKeptSessionExpires(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		j, _ := w.hostLab()
 		r.connect()
 		wantEqual(w, "resume_ms", r.welcome.GetResumeMs(), 30_000)
@@ -242,7 +242,7 @@ func TestAKeptSessionExpires(t *testing.T) {
 // [SESS-12]: what is said of a connection after its end goes on channel 0; answers to calls that crossed the close come
 // once, also when nobody was there.
 func TestResultsThatCrossTheCloseGoOnChannel0(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		_, gate := w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")
@@ -339,7 +339,7 @@ func TestSlowAndSilentClientsComeBack(t *testing.T) {
 
 // [SESS-18] [SESS-15]: a gateway that drains ends kept sessions too.
 func TestADrainEndsKeptSessions(t *testing.T) {
-	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")

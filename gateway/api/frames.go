@@ -46,7 +46,6 @@ func (f *frames) next() ([]byte, error) {
 	f.given = 0
 	if len(f.buf) == 0 {
 		f.buf = f.small[:0] // an idle stream holds no more
-		f.charge(0)
 	}
 	for {
 		whole, err := f.whole()
@@ -55,6 +54,7 @@ func (f *frames) next() ([]byte, error) {
 		}
 		if whole > 0 {
 			f.given = whole
+			f.charge(0) // from now on it counts as what it asks for
 			return f.buf[:whole], f.time(false)
 		}
 		if err := f.fill(); err != nil {
