@@ -135,6 +135,7 @@ func (s *streamed) attend(done func()) {
 	s.conn.CloseWithError(0, "")
 	s.reading.Wait()
 	s.a.Ended()
+	s.Cut(nil, nil) // nothing ends it from now on
 	s.ending.Wait()
 	s.datagrams.wait()
 	for _, l := range s.all() {
@@ -251,14 +252,15 @@ func (s *streamed) end(farewell []byte, e *wire.Error, forget bool) {
 	s.closing = true
 	lanes := make([]*lane, 0, len(s.lanes))
 	for l := range s.lanes {
-		last := []byte(nil)
-		if l == s.control {
-			last = farewell
-		}
-		if forget {
-			l.out.cut(last)
-		} else {
-			l.out.finish(last)
+		switch {
+		case l == s.control && forget:
+			l.out.cut(farewell)
+		case l == s.control:
+			l.out.finish(farewell)
+		case forget:
+			l.Reset()
+		default:
+			l.Close()
 		}
 		lanes = append(lanes, l)
 	}
