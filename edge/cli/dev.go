@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/edge/config"
 	"github.com/stagedoor-dev/stagedoor/edge/dev"
 	"github.com/stagedoor-dev/stagedoor/edge/logsample"
+	"github.com/stagedoor-dev/stagedoor/edge/serve"
 )
 
 // devPatience is how long dev waits for what a predecessor still holds: one that was just killed, or is draining.
@@ -159,10 +161,17 @@ Call an action of an actor type "counter", if the runner hosts one:
 
 // secure says how the same address is reached over TLS.
 func (d *devRunner) secure(host string) string {
-	if d.cfg.NoHTTP3 {
-		return fmt.Sprintf("  TLS        https://%s, HTTP/1.1 and 2\n", host)
+	var versions []string
+	if serve.CanPeek {
+		versions = append(versions, "HTTP/1.1", "HTTP/2")
 	}
-	return fmt.Sprintf("  TLS        https://%s, HTTP/1.1, 2 and 3\n", host)
+	if !d.cfg.NoHTTP3 {
+		versions = append(versions, "HTTP/3", "WebTransport")
+	}
+	if len(versions) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  TLS        https://%s: %s\n", host, strings.Join(versions, ", "))
 }
 
 // reachable is an address that a process on this machine can dial: 127.0.0.1 for all addresses.

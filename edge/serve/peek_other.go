@@ -4,7 +4,7 @@ package serve
 
 import "syscall"
 
-// canPeek tells whether the first byte of a connection can be seen and left.
-const canPeek = false
+// CanPeek tells whether the first byte of a connection can be seen and left; else TCP cannot take both plain text and TLS.
+const CanPeek = false
 
 func peekAt(uintptr, []byte) (int, error) { return 0, syscall.ENOTSUP }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// canPeek tells whether the first byte of a connection can be seen and left.
-const canPeek = true
+// CanPeek tells whether the first byte of a connection can be seen and left; else TCP cannot take both plain text and TLS.
+const CanPeek = true
 
 // peekAt is what a socket has; EAGAIN: nothing yet.
 func peekAt(fd uintptr, b []byte) (n int, err error) {

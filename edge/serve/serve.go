@@ -101,7 +101,7 @@ func (s *server) prepare() error {
 	switch {
 	case o.Certificates == nil:
 		s.tcp = []net.Listener{o.HTTP}
-	case o.PlainToo && canPeek:
+	case o.PlainToo && CanPeek:
 		plain, secure := newEither(o.HTTP)
 		s.tcp = []net.Listener{plain, secured(secure, o.Certificates)}
 	case o.PlainToo:
