@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -179,83 +178,6 @@ func connectionIn(m any) uint64 {
 		return m.GetConnection()
 	}
 	return 0
-}
-
-// queued is what the socket has not written.
-func (a *Attachment) queued() int {
-	if a.streams != nil {
-		return a.streams.Queued()
-	}
-	return a.out.Backlog()
-}
-
-// lane is what takes the frames of a channel.
-type lane interface {
-	Send(message []byte) bool
-	Backlog() int
-}
-
-// lane is where frames of a channel go now; nil: nowhere.
-func (s *Session) lane(ch *channel) lane {
-	switch {
-	case s.socket == nil:
-		return nil
-	case ch == nil || ch == &s.own || s.socket.streams == nil:
-		return s.socket.out
-	case ch.stream == nil:
-		return nil
-	}
-	return ch.stream
-}
-
-// due tells whether the present socket is to have a channel's next frame at once: it has all that goes before it.
-func (s *Session) due(ch *channel) bool {
-	switch {
-	case s.lane(ch) == nil:
-		return false
-	case s.socket.streams == nil:
-		return len(s.resume.replay) == 0
-	}
-	return !ch.queued
-}
-
-// maxUnread is how much a client may have to read to be sent an unreliable event [CONN-11].
-const maxUnread = 64 << 10
-
-// unreliable delivers an event, or drops it.
-func (ch *channel) unreliable(e *fanout.Event) {
-	s := ch.session
-	var form fanout.Form = s.form
-	if s.loose {
-		form = looseForm{s.form}
-	}
-	frame := e.Frame(form, ch.number)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	to := s.lane(ch)
-	if ch.ended || s.over || len(frame.Bytes) == 0 {
-		return
-	}
-	if to == nil || ch.queued || to.Backlog() > maxUnread {
-		s.cfg.Stats.UnreliableDropped.Inc()
-		return
-	}
-	switch {
-	case !s.loose:
-		s.pass(ch, frame.Bytes, frame)
-	case s.socket.streams != nil:
-		s.socket.streams.Datagram(frame.Bytes[wire.HeaderLen:])
-	default:
-		s.pass(nil, frame.Bytes, nil)
-	}
-}
-
-// looseForm writes events as unreliable ones.
-type looseForm struct{ Form }
-
-// AppendEvent implements fanout.Form.
-func (f looseForm) AppendEvent(dst []byte, connection uint64, e *fanout.Event) []byte {
-	return f.appendLoose(dst, connection, e)
 }
 
 // latch is something that happens once.
