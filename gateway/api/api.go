@@ -2,7 +2,7 @@
 //
 // A Handler is an http.Handler without listener, TLS or certificates; those are the edge's. It turns requests into calls
 // on gateway/route and sockets into gateway/session and gateway/link, and their errors into statuses, once. Safe for
-// concurrent use. Requirements: HTTP-1 to HTTP-7, SESS-1, SESS-7, ADDR-3, AUTH-1.
+// concurrent use. Requirements: HTTP-1 to HTTP-7, HTTP-10, SESS-1, SESS-7, ADDR-3, AUTH-1.
 package api
 
 import (

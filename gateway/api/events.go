@@ -21,12 +21,12 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, target route.Re
 		w.WriteHeader(http.StatusNoContent) // an EventSource stays away for nothing else
 		return
 	}
+	if _, ok := h.authenticate(w, r, auth.Client); !ok {
+		return
+	}
 	open, e := eventsConnection(r, target)
 	if e != nil {
 		h.fail(w, r, e)
-		return
-	}
-	if _, ok := h.authenticate(w, r, auth.Client); !ok {
 		return
 	}
 	if !h.takeSocket() {

@@ -28,7 +28,7 @@ func TestWhichEventsAreText(t *testing.T) {
 		if got := string(SSE{}.AppendEvent(nil, 1, e)); got != tt.want {
 			t.Errorf("%q of %x: %q, want %q", tt.name, tt.args, got, tt.want)
 		}
-		if e.Frame(SSE{}, 1) != e.Frame(SSE{}, 1) {
+		if first, second := e.Frame(SSE{}, 1), e.Frame(SSE{}, 1); first != second {
 			t.Errorf("%q is encoded for each receiver", tt.name)
 		}
 	}
