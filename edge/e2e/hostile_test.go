@@ -35,6 +35,9 @@ func TestABareWebSocketTalks(t *testing.T) {
 		one.text(`{"type":"call","id":1,"connection":1,"action":"add","args":[1]}`)
 		one.want("event", "event", "count")
 		one.want("callResult", "output", 3.0)
+		bytes := w.dial(`/v1/actors/lab:a/connect?subscribe=%ff`, "")
+		bytes.want("welcome")
+		bytes.want("connectionClosed", "connection", 1.0)
 		if _, res, err := w.tryDial("/v1/connect", "graphql-ws"); err == nil || res.StatusCode != 400 {
 			w.Errorf("an unknown subprotocol: %v", err)
 		}

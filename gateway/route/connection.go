@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
 	"github.com/stagedoor-dev/stagedoor/gateway/stats"
@@ -81,9 +82,12 @@ func (r *Router) Open(c *Connection) {
 
 // checkEvent refuses an event that the type is known not to have [CONN-9].
 func (r *Router) checkEvent(typ, event string) *wire.Error {
-	if event == "" || len(event) > r.cfg.Limits.MaxEventName {
+	switch {
+	case event == "" || len(event) > r.cfg.Limits.MaxEventName:
 		r.cfg.Stats.Limit(stats.MaxEventName)
 		return wire.RequestInvalid.Newf("An event name has 1 to %d bytes.", r.cfg.Limits.MaxEventName)
+	case !utf8.ValidString(event): // it may have come in a URL
+		return wire.RequestInvalid.Newf("The event name %q is not UTF-8.", event)
 	}
 	if t := r.cfg.Placer.Type(typ); t != nil && t.Events != nil && !t.Events[event] {
 		return wire.EventNotFound.Newf("The actor type %q has no event %q.", typ, event)
