@@ -34,7 +34,7 @@ interface Manifest {
 }
 
 describe.each(names)("the tarball of %s", (name) => {
-  const largest: Record<string, number> = { "@stagedoor/client": 200_000, stagedoor: 450_000, "@stagedoor/react": 20_000 };
+  const largest: Record<string, number> = { "@stagedoor/client": 260_000, stagedoor: 450_000, "@stagedoor/react": 20_000 };
 
   test("has what belongs there, and no more", async () => {
     const { files, size } = packed(name);
@@ -229,5 +229,5 @@ test("a bundle for browsers has nothing of Node in it", async () => {
   const { outputFiles } = await build({ entryPoints: [entry], bundle: true, minify: true, write: false, format: "esm", platform: "browser", external: ["react"], target: "es2022" });
   const text = outputFiles[0]?.text ?? "";
   expect(text).not.toMatch(/node:|require\(/);
-  expect(gzipSync(text).length).toBeLessThan(30_000);
+  expect(gzipSync(text).length).toBeLessThan(38_000);
 });

@@ -20,6 +20,7 @@ import type {
   CreateOptions,
   GetOptions,
   GetOrCreateOptions,
+  Transport,
 } from "./types.ts";
 
 /**
@@ -76,6 +77,10 @@ class Methods {
 
   readonly getForId = (_type: string, id: string, options: GetOptions<AnyActorDefinition> = {}): Handle =>
     makeHandle(this.#context, byId(id), options);
+
+  get transport(): Transport | undefined {
+    return this.#context.session.transport;
+  }
 
   readonly dispose = async (): Promise<void> => {
     this.#context.api.close();

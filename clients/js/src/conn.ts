@@ -4,7 +4,7 @@ import type { ActorError } from "./error.ts";
 import { withActions } from "./proxy.ts";
 import { Connection } from "./session/connection.ts";
 import type { Session } from "./session/session.ts";
-import type { ActionRequest, ActorConn, AnyActorDefinition, ConnMethods, ConnStatus, EventHandler, EventName, Unsubscribe } from "./types.ts";
+import type { ActionRequest, ActorConn, AnyActorDefinition, ConnMethods, ConnStatus, EventHandler, EventName, Transport, Unsubscribe } from "./types.ts";
 
 /** makeConn attaches to an actor, in the background. */
 export function makeConn<D extends AnyActorDefinition>(session: Session, target: Target, makeParams: Connection["makeParams"]): ActorConn<D> {
@@ -35,6 +35,10 @@ class Conn<D extends AnyActorDefinition> implements ConnMethods<D> {
     return this.#connection.status === "connected";
   }
 
+  get transport(): Transport | undefined {
+    return this.#session.transport;
+  }
+
   readonly action = <Result = unknown>(request: ActionRequest): Promise<Result> =>
     call(this.#session, this.#connection.target, this.#connection, request) as Promise<Result>;
 
@@ -55,6 +59,8 @@ class Conn<D extends AnyActorDefinition> implements ConnMethods<D> {
   readonly onClose = (handler: (reason: ActorError | undefined) => void): Unsubscribe => this.#connection.inbox.onClose(handler);
 
   readonly onStatusChange = (handler: (status: ConnStatus) => void): Unsubscribe => this.#connection.inbox.onStatus(handler);
+
+  readonly onTransportChange = (handler: (transport: Transport) => void): Unsubscribe => this.#connection.inbox.onTransport(handler);
 
   readonly dispose = (): Promise<void> => {
     this.#session.connections.close(this.#connection);

@@ -10,9 +10,9 @@ export interface Endpoint {
   readonly namespace: string;
 }
 
-/** connectUrl is the WebSocket's address [SESS-1]. */
-export function connectUrl(endpoint: Endpoint): string {
-  return `${endpoint.base.replace(/^http/, "ws")}/v1/connect`;
+/** connectUrl is the address of sessions, by WebSocket or by WebTransport [SESS-1] [SESS-19]. */
+export function connectUrl(base: string, transport: "webtransport" | "websocket"): string {
+  return transport === "websocket" ? `${base.replace(/^http/, "ws")}/v1/connect` : `${base.replace(/^http:/, "https:")}/v1/connect`;
 }
 
 /** parseEndpoint reads `http(s)://` or `ws(s)://[namespace:token@]host[:port][/base]`; it throws request.invalid. */

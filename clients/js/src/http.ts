@@ -2,11 +2,12 @@
 
 import { segmentOf } from "./address.ts";
 import type { Target } from "./address.ts";
+import { lostError, readAnswer, reasonOf } from "./answer.ts";
 import type { EndpointSource } from "./endpoint.ts";
-import { ActorError, messageOf, raise } from "./error.ts";
+import { ActorError, raise } from "./error.ts";
 import type { Ran } from "./error.ts";
 import type { Settings } from "./options.ts";
-import { decode, encode, fromJson, toJson } from "./values/index.ts";
+import { decode, encode, toJson } from "./values/index.ts";
 
 /** Api makes requests, each bounded by waitTimeoutMs. */
 export class Api {
@@ -51,7 +52,7 @@ export class Api {
       if (endpoint.namespace) headers["stagedoor-namespace"] = endpoint.namespace;
       sent = true;
       const response = await fetch(url, { method, headers, body: body ?? null, signal: any, redirect: "error" });
-      return await this.read(response);
+      return await readAnswer(response);
     } catch (error) {
       throw this.failure(error, sent, signal);
     }
@@ -62,31 +63,15 @@ export class Api {
     return this.settings.encoding === "json" ? toJson(value) : (encode(value) as Uint8Array<ArrayBuffer>);
   }
 
-  /** read is the body of a success; that of a refusal is thrown [HTTP-4]. */
-  private async read(response: Response): Promise<unknown> {
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    let answer: unknown;
-    try {
-      const isJson = response.headers.get("content-type")?.startsWith("application/json");
-      answer = isJson ? fromJson(JSON.parse(new TextDecoder().decode(bytes))) : decode(bytes);
-    } catch (cause) {
-      throw raise("client.invalid_response", `The gateway's answer with status ${response.status} could not be decoded.`, { cause });
-    }
-    if (response.ok) return answer;
-    throw refusal(answer, response.status);
-  }
-
   private failure(error: unknown, sent: boolean, signal: AbortSignal | undefined): ActorError {
     if (error instanceof ActorError) return error;
     const ran: Ran = sent ? "maybe" : "no";
     if (this.closed.signal.aborted) return raise("client.closed", "", { ran });
     if (signal?.aborted) return raise("action.canceled", "", { ran, cause: signal.reason });
     if (error instanceof DOMException && error.name === "TimeoutError") return raise("action.timed_out", "", { ran, cause: error });
-    const unreached = !sent || isUnreached(error);
-    if (unreached) this.source.forget();
-    const why = reasonOf(error);
-    if (unreached) return raise("client.unreachable", `The gateway cannot be reached: ${why}`, { cause: error });
-    return raise("session.lost", `The answer did not come: ${why}`, { cause: error });
+    const lost = sent ? lostError(error) : raise("client.unreachable", `The gateway cannot be reached: ${reasonOf(error)}`, { cause: error });
+    if (ActorError.is(lost, "client.unreachable")) this.source.forget();
+    return lost;
   }
 }
 
@@ -102,34 +87,4 @@ async function aborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   } finally {
     signal.removeEventListener("abort", stop);
   }
-}
-
-function refusal(answer: unknown, status: number): ActorError {
-  const error = (answer as { readonly error?: Record<string, unknown> } | null)?.error;
-  const { group, code, message, metadata, retryable, ran, retryAfterMs } = error ?? {};
-  if (typeof group !== "string" || typeof code !== "string") {
-    return raise("client.invalid_response", `The gateway answered ${status} without an error that is known.`);
-  }
-  return new ActorError({
-    group,
-    code,
-    message: typeof message === "string" ? message : "",
-    metadata,
-    retryable: retryable === true,
-    ran: ran === "no" || ran === "yes" || ran === "maybe" ? ran : "",
-    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : 0,
-  });
-}
-
-/** What Node says of a request of which nothing was sent; browsers do not tell. */
-const unreachedCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
-
-function isUnreached(error: unknown): boolean {
-  const code = (error as { readonly cause?: { readonly code?: unknown } }).cause?.code;
-  return typeof code === "string" && unreachedCodes.has(code);
-}
-
-function reasonOf(error: unknown): string {
-  const cause = (error as { readonly cause?: unknown }).cause;
-  return messageOf(cause instanceof Error && cause.message ? cause : error);
 }

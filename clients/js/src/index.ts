@@ -1,5 +1,5 @@
-// The client of a Stagedoor gateway, for browsers, Node, Deno and Bun. A client has one session with the gateway, over one
-// WebSocket, which all its handles and connections share; it opens the socket when something needs it, and again when it was
+// The client of a Stagedoor gateway, for browsers, Node, Deno and Bun. A client has one session with the gateway, over WebTransport
+// or a WebSocket, which all its handles and connections share; it opens that when something needs it, and again when it was
 // lost, and the session then goes on where it can [SESS-15]. It never repeats a call that may have run.
 
 export { createClient } from "./client.ts";
@@ -33,6 +33,7 @@ export type {
   InputOf,
   ParamsOf,
   ParamsOptions,
+  Transport,
   Unsubscribe,
 } from "./types.ts";
 export type { ClientOptions, LogLevel } from "./options.ts";

@@ -1,6 +1,7 @@
 import { raise } from "./error.ts";
 import { nearest } from "./nearest.ts";
 import { longestMs } from "./timer.ts";
+import type { Transport } from "./types.ts";
 
 /** LogLevel of the client's own messages. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -20,6 +21,11 @@ export interface ClientOptions {
   readonly namespace?: string | undefined;
   /** The form of the session on the wire: binary, or JSON, which can be read in a browser's tools. Default "proto". */
   readonly encoding?: "proto" | "json" | undefined;
+  /**
+   * How to reach the gateway. `"auto"`: WebTransport where the platform has it, else a WebSocket, else HTTP with server-sent events;
+   * what fails at an origin is tried again later. A transport by its name: that one only. Default "auto".
+   */
+  readonly transport?: "auto" | Transport | undefined;
   /** Bounds the way from opening a socket to the gateway's Welcome. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   /**
@@ -46,6 +52,7 @@ export interface ClientOptions {
 /** Settings are the options that a session needs, complete. */
 export interface Settings {
   readonly encoding: "proto" | "json";
+  readonly transport: "auto" | Transport;
   readonly connectTimeoutMs: number;
   readonly waitTimeoutMs: number;
   readonly backoffMinMs: number;
@@ -60,6 +67,7 @@ const known = [
   "token",
   "namespace",
   "encoding",
+  "transport",
   "connectTimeoutMs",
   "waitTimeoutMs",
   "backoffMinMs",
@@ -78,6 +86,7 @@ export function settingsOf(options: ClientOptions): Settings {
   if (encoding !== "proto" && encoding !== "json") throw raise("request.invalid", 'The option "encoding" is "proto" or "json".');
   return {
     encoding,
+    transport: transportOf(options, encoding),
     connectTimeoutMs: positive(options, "connectTimeoutMs", 10_000),
     waitTimeoutMs: positive(options, "waitTimeoutMs", 30_000),
     backoffMinMs: positive(options, "backoffMinMs", 250),
@@ -86,6 +95,17 @@ export function settingsOf(options: ClientOptions): Settings {
     maxMessageBytes: positive(options, "maxMessageBytes", 16 << 20),
     log: logOf(options),
   };
+}
+
+const transports: readonly Settings["transport"][] = ["auto", "webtransport", "websocket", "sse"];
+
+function transportOf({ transport = "auto" }: ClientOptions, encoding: Settings["encoding"]): Settings["transport"] {
+  if (!transports.includes(transport)) {
+    const near = nearest(String(transport), transports);
+    throw raise("request.invalid", `The option "transport" is "auto", "webtransport", "websocket" or "sse"${near === undefined ? "." : `, did you mean "${near}"?`}`);
+  }
+  if (transport === "webtransport" && encoding !== "proto") throw raise("request.invalid", 'WebTransport has only the encoding "proto".');
+  return transport;
 }
 
 /** meant names the option that a wrong one most likely stands for. */

@@ -167,6 +167,14 @@ export type ActorHandle<D extends AnyActorDefinition> = HandleMethods<D> & Actio
  */
 export type ConnStatus = "connecting" | "connected" | "disconnected" | "idle";
 
+/**
+ * Transport is how a client reaches its gateway.
+ * - `webtransport`: HTTP/3; each connection has a stream of its own, and unreliable events go as datagrams.
+ * - `websocket`: one stream for all.
+ * - `sse`: HTTP requests, with server-sent events for connections.
+ */
+export type Transport = "webtransport" | "websocket" | "sse";
+
 /** Unsubscribe takes back what a subscribing method did; more than once does nothing. */
 export type Unsubscribe = () => void;
 
@@ -175,6 +183,8 @@ export interface ConnMethods<D extends AnyActorDefinition> {
   readonly connStatus: ConnStatus;
   /** connStatus is `connected`. */
   readonly isConnected: boolean;
+  /** How the client reaches the gateway, or did last; undefined: it has not yet. */
+  readonly transport: Transport | undefined;
   /** action calls an action by its name, over the connection. Its types are not checked. */
   action<Result = unknown>(request: ActionRequest): Promise<Result>;
   /**
@@ -191,6 +201,8 @@ export interface ConnMethods<D extends AnyActorDefinition> {
   /** onClose tells that the connection is over for good: with the reason, or undefined after dispose. */
   onClose(handler: (reason: ActorError | undefined) => void): Unsubscribe;
   onStatusChange(handler: (status: ConnStatus) => void): Unsubscribe;
+  /** onTransportChange tells by which transport the client has reached the gateway, each time that it is another one. */
+  onTransportChange(handler: (transport: Transport) => void): Unsubscribe;
   /** dispose leaves the actor. Calls under way fail with connection.closed. */
   dispose(): Promise<void>;
 }
@@ -219,6 +231,8 @@ export interface ClientMethods<R extends AnyRegistry> {
   getOrCreate<T extends ActorTypeOf<R>>(type: T, key?: ActorKey, options?: GetOrCreateOptions<ActorsOf<R>[T]>): ActorHandle<ActorsOf<R>[T]>;
   create<T extends ActorTypeOf<R>>(type: T, key?: ActorKey, options?: CreateOptions<ActorsOf<R>[T]>): Promise<ActorHandle<ActorsOf<R>[T]>>;
   getForId<T extends ActorTypeOf<R>>(type: T, id: string, options?: GetOptions<ActorsOf<R>[T]>): ActorHandle<ActorsOf<R>[T]>;
+  /** How the client reaches the gateway, or did last; undefined: it has not yet. */
+  readonly transport: Transport | undefined;
   /** dispose ends the session and all connections; what is under way fails with client.closed. */
   dispose(): Promise<void>;
 }

@@ -19,8 +19,11 @@ describe("forms", () => {
     expect(parseEndpoint(text)).toStrictEqual(expected);
   });
 
-  test("the WebSocket's address", () => {
-    expect(connectUrl(parseEndpoint("https://a:b@host/base"))).toBe("wss://host/base/v1/connect");
+  test("the addresses of sessions", () => {
+    const { base } = parseEndpoint("https://a:b@host/base");
+    expect(connectUrl(base, "webtransport")).toBe("https://host/base/v1/connect");
+    expect(connectUrl("http://127.0.0.1:1", "webtransport")).toBe("https://127.0.0.1:1/v1/connect");
+    expect(connectUrl(base, "websocket")).toBe("wss://host/base/v1/connect");
   });
 
   test("what cannot be used is refused at once, and without telling a token", () => {

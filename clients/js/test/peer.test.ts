@@ -27,7 +27,7 @@ const welcome = (n: number, more: object = {}): Draft => ({ kind: "welcome", ses
 async function begin(answer: Draft = welcome(1)): Promise<Peer> {
   const peer = await peers.accept();
   const hello = await peer.next("hello");
-  expect(hello).toMatchObject({ features: ["resume"], sdk: "stagedoor-js" });
+  expect(hello).toMatchObject({ features: ["resume", "unreliable"], sdk: "stagedoor-js" });
   peer.send(answer);
   if ((answer as { resumeToken?: unknown }).resumeToken) expect(await peer.next("ack")).toMatchObject({ received: [{ connection: 0, frames: 0 }] });
   return peer;

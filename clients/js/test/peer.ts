@@ -6,6 +6,7 @@ import { proto } from "../src/wire/codec.ts";
 import type { Codec } from "../src/wire/codec.ts";
 import type { Unknown } from "../src/wire/frame.ts";
 import type { Draft, Message, MessageKind } from "../src/wire/messages.ts";
+import { queue } from "./queue.ts";
 
 /** Peer is the gateway's end of one socket, in the hands of a test. */
 export interface Peer {
@@ -69,19 +70,6 @@ function peerOf(codec: Codec, socket: WebSocket): Peer {
   };
 }
 
-function inspect(message: object): string {
+export function inspect(message: object): string {
   return JSON.stringify(message, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
-}
-
-function queue<T>(): { push(item: T): void; shift(): Promise<T> } {
-  const items: T[] = [];
-  const takers: ((item: T) => void)[] = [];
-  return {
-    push(item) {
-      const taker = takers.shift();
-      if (taker) taker(item);
-      else items.push(item);
-    },
-    shift: () => (items.length > 0 ? Promise.resolve(items.shift() as T) : new Promise((resolve) => takers.push(resolve))),
-  };
 }

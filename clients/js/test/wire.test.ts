@@ -204,8 +204,8 @@ test("several frames go into one message up to a limit, and come out again", () 
   const message = proto.pack(rest, frames[0]!.length * 2) as Uint8Array;
   expect(rest).toHaveLength(1);
   expect(proto.decode(message, limit).map((frame) => frame.message)).toStrictEqual([
-    { kind: "cancelCall", id: 1 },
-    { kind: "cancelCall", id: 2 },
+    { kind: "cancelCall", id: 1, connection: 0 },
+    { kind: "cancelCall", id: 2, connection: 0 },
   ]);
   expect(() => proto.decode("{}", limit)).toThrow(FramingError);
   expect(() => json.decode(message, limit)).toThrow(FramingError);

@@ -5,7 +5,7 @@ import type { RivetKit } from "./types.ts";
 import { useActorOf } from "./useActor.ts";
 
 export { ActorError, createClient } from "@stagedoor/client";
-export type { ActorConn, ActorHandle, Client, ConnStatus } from "@stagedoor/client";
+export type { ActorConn, ActorHandle, Client, ConnStatus, Transport } from "@stagedoor/client";
 export type { RivetKit, UseActorOptions, UseActorResult } from "./types.ts";
 
 /**

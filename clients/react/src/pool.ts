@@ -1,5 +1,5 @@
 // The connections of one client, shared by the components that ask for the same. Knows nothing of React.
-import type { ActorConn, ActorError, ActorHandle, AnyActorDefinition, AnyRegistry, Client, ConnStatus } from "@stagedoor/client";
+import type { ActorConn, ActorError, ActorHandle, AnyActorDefinition, AnyRegistry, Client, ConnStatus, Transport } from "@stagedoor/client";
 import { digest, type Identity } from "./identity.ts";
 
 /** What a component asks for. */
@@ -13,6 +13,7 @@ export interface Snapshot {
   readonly handle: ActorHandle<AnyActorDefinition> | null;
   readonly connStatus: ConnStatus;
   readonly isConnected: boolean;
+  readonly transport: Transport | undefined;
   readonly error: ActorError | null;
   readonly hash: string;
 }
@@ -41,6 +42,7 @@ export class Pool {
       handle: null,
       connStatus: "idle",
       isConnected: false,
+      transport: undefined,
       error: null,
       hash: digest(identity),
     };
@@ -94,7 +96,7 @@ class Shared {
   private open(): void {
     const handle = this.newHandle();
     const connection = handle.connect();
-    this.snapshot = { ...this.idle, handle, connection, connStatus: connection.connStatus };
+    this.snapshot = { ...this.idle, handle, connection, connStatus: connection.connStatus, transport: connection.transport };
     const change = (news: Partial<Snapshot>): void => {
       if (this.snapshot.connection === connection) this.change(news);
     };
@@ -102,6 +104,7 @@ class Shared {
       const isConnected = connStatus === "connected";
       change({ connStatus, isConnected, ...(isConnected && { error: null }) });
     });
+    connection.onTransportChange((transport) => change({ transport }));
     connection.onError((error) => change({ error }));
   }
 

@@ -12,6 +12,7 @@ import type {
   EventName,
   InputOf,
   ParamsOf,
+  Transport,
 } from "@stagedoor/client";
 
 /** UseActorOptions is what a component says of its actor. Objects and lists may be made anew for each rendering: their contents count. */
@@ -41,6 +42,8 @@ export interface UseActorResult<D extends AnyActorDefinition> {
   readonly connStatus: ConnStatus;
   /** connStatus is `connected`. */
   readonly isConnected: boolean;
+  /** How the client reaches the gateway, or did last; undefined: it has not yet, or there is no connection. */
+  readonly transport: Transport | undefined;
   /** What went wrong last, until the connection is open (again). */
   readonly error: ActorError | null;
   /** Equal for components that share a connection: of equal name, key, params and noCreate. */

@@ -17,6 +17,8 @@ const room = actor({
     /** Who came and went, in order. */
     log: (c) => c.state.log,
     say: (c, ...words: string[]) => c.broadcast("said", ...words),
+    /** Says what may be lost. */
+    hint: (c, ...words: string[]) => c.broadcastUnreliable("hinted", ...words),
     disconnectAll: async (c) => {
       for (const conn of c.conns.values()) await conn.disconnect("Closing time.");
     },

@@ -98,7 +98,7 @@ describe("a connection", () => {
     expect(source(ann).current()).toMatchObject({ connection: opened[1], connStatus: "connecting" });
   });
 
-  test("tells each user of its status and errors; an error lasts until it is open", () => {
+  test("tells each user of its status, transport and errors; an error lasts until it is open", () => {
     const { source, opened } = setUp();
     const seen = [vi.fn(), vi.fn()];
     for (const onChange of seen) source(ann).subscribe(onChange);
@@ -107,6 +107,8 @@ describe("a connection", () => {
     expect(source(ann).current()).toMatchObject({ connStatus: "connecting", isConnected: false, error });
     opened[0]!.become("connected");
     expect(source(ann).current()).toMatchObject({ connStatus: "connected", isConnected: true, error: null });
-    for (const onChange of seen) expect(onChange).toHaveBeenCalledTimes(2);
+    opened[0]!.go("webtransport");
+    expect(source(ann).current()).toMatchObject({ connStatus: "connected", transport: "webtransport" });
+    for (const onChange of seen) expect(onChange).toHaveBeenCalledTimes(3);
   });
 });

@@ -66,7 +66,8 @@ test("subscribing to events", async () => {
   const room = client().getOrCreate("chatRoom", ["general"]);
   const shown = async () => {
     await room.action({ name: "send", args: ["hello"] }); // before it is connected, the block hears nothing
-    return page.locator("p").allTextContents();
+    const lines = await page.locator("p").allTextContents();
+    return lines.filter((line) => line === "hello").length;
   };
-  await expect.poll(shown).toEqual(["hello", "hello"]);
+  await expect.poll(shown).toBeGreaterThan(1);
 });

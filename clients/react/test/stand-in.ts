@@ -1,17 +1,24 @@
 // A stand-in for a client, for what the network has no part in: who opens how many connections, and when they are closed.
-import type { ActorError, AnyRegistry, Client, ConnStatus } from "@stagedoor/client";
+import type { ActorError, AnyRegistry, Client, ConnStatus, Transport } from "@stagedoor/client";
 
 type Listener<T> = (value: T) => void;
 
 export class StandInConn {
   connStatus: ConnStatus = "connecting";
+  transport: Transport | undefined;
   disposals = 0;
   private readonly onStatus = new Set<Listener<ConnStatus>>();
+  private readonly onTransport = new Set<Listener<Transport>>();
   private readonly onFault = new Set<Listener<ActorError>>();
 
   onStatusChange(listener: Listener<ConnStatus>) {
     this.onStatus.add(listener);
     return () => this.onStatus.delete(listener);
+  }
+
+  onTransportChange(listener: Listener<Transport>) {
+    this.onTransport.add(listener);
+    return () => this.onTransport.delete(listener);
   }
 
   onError(listener: Listener<ActorError>) {
@@ -22,6 +29,11 @@ export class StandInConn {
   become(status: ConnStatus) {
     this.connStatus = status;
     for (const listener of this.onStatus) listener(status);
+  }
+
+  go(transport: Transport) {
+    this.transport = transport;
+    for (const listener of this.onTransport) listener(transport);
   }
 
   fail(error: ActorError) {

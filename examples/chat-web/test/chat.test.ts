@@ -79,6 +79,16 @@ test("two pages talk; who comes later sees what was said", async () => {
   await expectSaid(await enter("Cy")).toEqual(all);
 });
 
+test("pages go by WebTransport, and find the certificate of a gateway in development by themselves", async () => {
+  const [ann, bob] = [await enter("Ann"), await enter("Bob")];
+  for (const page of [ann, bob]) await page.waitForSelector('[data-transport="webtransport"]');
+  await say(ann, "How did this get here?");
+  await expectSaid(bob).toEqual(["Ann: How did this get here?"]);
+  await say(bob, "By UDP.");
+  await expectSaid(ann).toHaveLength(2);
+  for (const page of [ann, bob]) expect(await statusesOf(page)).toEqual(["connected"]);
+});
+
 test("the server, and the runner with it, is killed and started again: no message is lost, and no page reconnects", async () => {
   const ann = await enter("Ann");
   const bob = await enter("Bob");

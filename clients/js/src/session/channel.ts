@@ -37,8 +37,12 @@ export class Channel {
   readonly kept = new Fifo<Kept>();
   /** Frames that were written before those in kept. */
   acked = 0;
-  /** Of kept: those that the present socket was given; the rest goes again. */
+  /** Of kept: those that the present lane was given; the rest goes again. */
   given = 0;
+  /** Its lane was lost, and the gateway has not said what it lacks: nothing is given to the new one [SESS-20]. */
+  rejoining = false;
+  /** How often in a row it lost its lane before anything got through. */
+  lanesLost = 0;
 
   /** Counted frames that came; of these, acknowledged; bytes of the others. */
   received = 0;
@@ -142,17 +146,18 @@ export class Channels {
     for (const { connection, frames } of received) {
       const channel = this.find(connection);
       if (channel === undefined) continue; // forgotten
-      if (frames > channel.acked + channel.given) throw new CountsError();
+      const most = channel.rejoining ? channel.kept.length : channel.given; // what an earlier lane was given can have arrived
+      if (frames > channel.acked + most) throw new CountsError();
       this.release(channel, frames);
       this.forget(channel);
     }
   }
 
-  /** keep keeps a frame that is written on the channel. */
+  /** keep keeps a frame that is written on the channel, or will be when it has a lane again. */
   keep(channel: Channel, frame: { readonly call?: Call; readonly message?: Draft; readonly weight: number }): void {
     if (!this.keeping) return;
     channel.kept.push({ call: frame.call, message: frame.message, weight: frame.weight });
-    channel.given++;
+    if (!channel.rejoining) channel.given++;
     this.keptBytes += frame.weight;
     if (frame.call !== undefined) frame.call.kept = true;
   }
@@ -162,7 +167,7 @@ export class Channels {
     while (channel.acked < received && channel.kept.length > 0) {
       this.drop(channel.kept.shift() as Kept);
       channel.acked++;
-      channel.given--;
+      if (channel.given > 0) channel.given--;
     }
   }
 
@@ -225,6 +230,8 @@ export class Channels {
     const again: Channel[] = [];
     for (const channel of [...this.all()]) {
       const frames = theirs.get(channel.number);
+      channel.rejoining = false;
+      channel.lanesLost = 0;
       if (frames === undefined && channel.ended) owner.lost(channel);
       else if ((frames ?? 0) < channel.acked || (frames ?? 0) > channel.acked + channel.kept.length) throw new CountsError();
       else this.release(channel, frames ?? 0);
@@ -237,6 +244,22 @@ export class Channels {
       }
     }
     return again;
+  }
+
+  /** rejoin: the gateway has so many frames of a channel whose lane is new; true: others go again [SESS-20]. */
+  rejoin(channel: Channel, frames: number): boolean {
+    if (frames < channel.acked || frames > channel.acked + channel.kept.length) throw new CountsError();
+    if (frames > channel.acked) channel.lanesLost = 0;
+    this.release(channel, frames);
+    channel.rejoining = false;
+    channel.given = 0;
+    return channel.kept.length > 0;
+  }
+
+  /** claimOne is claim for one channel, by which it gets a lane again. */
+  claimOne(channel: Channel): Received {
+    this.news.delete(channel);
+    return this.tell(channel);
   }
 
   /** stopKeeping: the session cannot be resumed. */

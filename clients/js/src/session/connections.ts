@@ -1,5 +1,6 @@
 // Opening, losing and reopening connections [CONN-1] to [CONN-4].
 
+import { wireError } from "../answer.ts";
 import { ActorError, messageOf, raise } from "../error.ts";
 import { pauseMs } from "../options.ts";
 import { after } from "../timer.ts";
@@ -105,6 +106,7 @@ export class Connections {
     const { session } = this;
     const channel = session.channels.find(message.connection);
     const conn = channel?.conn;
+    if (conn?.phase === "open") conn.inbox.tellOpen(); // anew, by requests [HTTP-10]
     if (channel === undefined || conn?.phase !== "opening") return;
     if (channel.given > 0) session.channels.release(channel, 1); // ConnectionOpen has arrived
     conn.phase = "open";
@@ -132,6 +134,13 @@ export class Connections {
     else if (ActorError.is(error, "connection.resume_lost")) session.giveUp(channel, error);
     session.channels.forget(channel);
     if (conn !== undefined) this.endOrReopen(conn, message.reconnect, error);
+  }
+
+  /** onLost: the connection cannot go on, and opens anew. What was sent on it can have arrived. */
+  onLost(channel: Channel): void {
+    channel.given = channel.kept.length;
+    const error = wireError(raise("connection.resume_lost", "The connection's stream was lost, and another could not go on with it."));
+    this.onClosed({ kind: "connectionClosed", connection: channel.number, error, reconnect: "same" });
   }
 
   private endOrReopen(conn: Connection, reconnect: Reconnect, error: ActorError | undefined): void {
@@ -202,6 +211,8 @@ export class Connections {
   /** refused: the gateway does not know ConnectionOpen. */
   refused(channel: Channel, error: ActorError): void {
     if (channel.conn !== undefined) this.finish(channel.conn, error);
+    channel.ended = true;
+    this.session.outbound.drop(channel);
     this.session.channels.remove(channel);
   }
 

@@ -1,7 +1,7 @@
 import { raise } from "../error.ts";
 import type { Frame, Unknown } from "../wire/frame.ts";
 import { isCounted } from "../wire/messages.ts";
-import type { CallResult, Event, Goodbye, Message, MessageKind, Unsupported } from "../wire/messages.ts";
+import type { CallResult, Event, Goodbye, Message, MessageKind, UnreliableEvent, Unsupported } from "../wire/messages.ts";
 import { kinds } from "../wire/schema.ts";
 import { receivedError } from "./received.ts";
 import type { Session } from "./session.ts";
@@ -17,19 +17,23 @@ export class Inbound {
     this.session = session;
   }
 
-  /** receive takes the frames of one WebSocket message. What it throws ends the socket. */
-  receive(frames: readonly Frame[]): void {
-    for (const { message, size } of frames) this.take(message, size);
+  /** receive takes frames that came on a lane. What it throws ends the socket. */
+  receive(frames: readonly Frame[], lane: number): void {
+    for (const { message, size } of frames) this.take(message, size, lane);
     if (this.session.channels.ackNow) this.session.stir();
   }
 
   /** A frame is counted before it takes effect: the end of a channel still belongs to it. */
-  private take(message: Message | Unknown, size: number): void {
+  private take(message: Message | Unknown, size: number, lane: number): void {
     const { session } = this;
     const { channels } = session;
     const counted = message.kind === "unknown" || isCounted(message.kind);
     if (counted && session.phase !== "ready") throw new Error("the gateway sent frames before Welcome");
-    if (counted) channels.count("connection" in message ? channels.inbound(message.connection) : channels.zero, size);
+    if (counted) {
+      const channel = channels.inbound(session.lanes.on ? lane : "connection" in message ? message.connection : 0);
+      channel.lanesLost = 0;
+      channels.count(channel, size);
+    }
     if (message.kind === "unknown") this.unsupported(message.unsupported);
     else if (message.kind === "ack" && !channels.keeping) this.unsupported(kinds.ack.number);
     else this.handle(message);
@@ -41,7 +45,7 @@ export class Inbound {
     this.session.outbound.reply();
   }
 
-  private handle(message: Message): void {
+  handle(message: Message): void {
     const { session } = this;
     switch (message.kind) {
       case "callResult":
@@ -72,11 +76,17 @@ export class Inbound {
         return session.outbound.reply();
       case "goodbye":
         return this.onGoodbye(message);
-      case "pong": // that it came is all
+      case "pong":
+        return session.ponged(message.nonce);
+      case "unreliableEvent":
+        return this.onEvent(message);
+      case "connectionResumed":
+        return session.lanes.onResumed(message);
       case "call": // the rest only a client sends
       case "cancelCall":
       case "hello":
       case "connectionOpen":
+      case "connectionResume":
       case "connectionClose":
       case "subscribe":
       case "unsubscribe":
@@ -99,7 +109,8 @@ export class Inbound {
     session.complete(call, message.error && receivedError(message.error), message.output);
   }
 
-  private onEvent(message: Event): void {
+  /** onEvent passes over what comes for a connection that is not open [CONN-11]. */
+  private onEvent(message: Event | UnreliableEvent): void {
     const { connections, channels } = this.session;
     const { conn } = channels.inbound(message.connection);
     if (conn?.phase === "open") connections.subscriptions.deliver(conn, message.event, message.args);

@@ -1,6 +1,6 @@
 import { messageOf, raise } from "../error.ts";
 import type { ActorError } from "../error.ts";
-import type { ConnStatus, Unsubscribe } from "../types.ts";
+import type { ConnStatus, Transport, Unsubscribe } from "../types.ts";
 import { decode } from "../values/index.ts";
 
 type Handler = (...args: unknown[]) => void;
@@ -22,6 +22,7 @@ export class Inbox {
   private readonly onOpens = new Set<() => void>();
   private readonly onCloses = new Set<(reason: ActorError | undefined) => void>();
   private readonly onStatuses = new Set<(status: ConnStatus) => void>();
+  private readonly onTransports = new Set<(transport: Transport) => void>();
   /** No event is delivered any more. */
   private muted = false;
   private over: { readonly reason: ActorError | undefined } | undefined;
@@ -86,6 +87,10 @@ export class Inbox {
     this.post(this.onStatuses, (handler) => handler(status));
   }
 
+  tellTransport(transport: Transport): void {
+    this.post(this.onTransports, (handler) => handler(transport));
+  }
+
   /** tellClose is the last that is told. */
   tellClose(reason: ActorError | undefined): void {
     this.over = { reason };
@@ -102,6 +107,10 @@ export class Inbox {
 
   onStatus(handler: (status: ConnStatus) => void): Unsubscribe {
     return enlist(this.onStatuses, handler);
+  }
+
+  onTransport(handler: (transport: Transport) => void): Unsubscribe {
+    return enlist(this.onTransports, handler);
   }
 
   /** onClose tells a late handler, too. */

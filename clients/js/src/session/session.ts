@@ -1,8 +1,9 @@
 import { raise, withRan } from "../error.ts";
 import type { ActorError } from "../error.ts";
 import type { Settings } from "../options.ts";
+import type { Transport } from "../types.ts";
 import type { Codec } from "../wire/codec.ts";
-import type { Draft, Goodbye, Limits, Welcome } from "../wire/messages.ts";
+import type { Draft, Goodbye, Limits, Message, Welcome } from "../wire/messages.ts";
 import { Call, interrupted, now } from "./call.ts";
 import { Channels } from "./channel.ts";
 import type { Channel, Owner } from "./channel.ts";
@@ -10,6 +11,7 @@ import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Fifo } from "./fifo.ts";
 import { Inbound } from "./inbound.ts";
+import { Lanes } from "./lanes.ts";
 import { limitError } from "./limits.ts";
 import { Outbound } from "./outbound.ts";
 import { namedError } from "./received.ts";
@@ -30,6 +32,8 @@ export interface Next {
   readonly welcomed: boolean;
   /** The session goes on. */
   readonly resumable: boolean;
+  /** Another socket is there, or another transport is to be taken: nothing speaks for waiting. */
+  readonly elsewhere: boolean;
 }
 
 /** Driver gives the session its sockets. */
@@ -41,6 +45,15 @@ export interface Driver {
   /** ref says, while there is no socket, whether anybody waits for one. */
   ref(busy: boolean): void;
   welcomed(pingMs: number): void;
+  ponged(nonce: bigint): void;
+  /** datagram sends what may be lost, where there is a way to. */
+  datagram(message: Draft): void;
+}
+
+/** Way is what the session knows of a socket. */
+export interface Way {
+  readonly transport: Transport;
+  readonly lanes: boolean;
 }
 
 /** Identity is who the client is to the gateway. */
@@ -60,6 +73,7 @@ export class Session implements Owner {
   readonly connections: Connections;
   readonly inbound: Inbound;
   readonly outbound: Outbound;
+  readonly lanes: Lanes;
   private readonly driver: Driver;
   private readonly waiting: Waiting;
 
@@ -74,6 +88,8 @@ export class Session implements Owner {
   lastFault: unknown;
   /** When the last session that got as far as Welcome was lost. */
   downSince = 0;
+  /** Of the last socket that got as far as Welcome. */
+  transport: Transport | undefined;
   private lastId = 0;
 
   // Of the present session. It outlives its socket if it has a token [SESS-15].
@@ -89,6 +105,7 @@ export class Session implements Owner {
    */
   phase: "down" | "hello" | "ready" = "down";
   private resuming = false;
+  private way: Way = { transport: "websocket", lanes: false };
   /** The gateway's last word on the socket. */
   rejected: ActorError | undefined;
   goodbye: Goodbye | undefined;
@@ -102,6 +119,7 @@ export class Session implements Owner {
     this.connections = new Connections(this);
     this.inbound = new Inbound(this);
     this.outbound = new Outbound(this);
+    this.lanes = new Lanes(this);
     this.waiting = new Waiting(this);
   }
 
@@ -174,7 +192,8 @@ export class Session implements Owner {
       this.dequeue(call, interrupted(reason, "no", this.phase === "ready" ? undefined : this.lastFault));
       return;
     }
-    this.send(this.channels.zero, { kind: "cancelCall", id: call.id });
+    const channel = call.channel === undefined || call.channel.ended ? this.channels.zero : call.channel;
+    this.send(channel, { kind: "cancelCall", id: call.id, connection: channel.number }); // [SESS-12]
     this.complete(call, interrupted(reason, "maybe", undefined));
   }
 
@@ -241,9 +260,11 @@ export class Session implements Owner {
   // Sockets.
 
   /** begin starts on a new socket, with Hello. */
-  begin(identity: Identity): void {
+  begin(identity: Identity, way: Way): void {
     this.lapse();
     this.phase = "hello";
+    this.way = way;
+    this.lanes.on = way.lanes;
     this.resuming = this.resumeToken !== undefined;
     this.rejected = this.goodbye = undefined;
     this.left = false;
@@ -253,7 +274,7 @@ export class Session implements Owner {
       ...identity,
       sdk: "stagedoor-js",
       sdkVersion: version,
-      features: ["resume"],
+      features: ["resume", "unreliable"],
       resume: this.resuming ? { token: this.resumeToken, received: this.channels.claim() } : undefined,
     });
     if (this.closed) this.part("connection.closed", "The client was closed.");
@@ -267,16 +288,23 @@ export class Session implements Owner {
     if (message.resumed && this.resuming) {
       if (!given) throw new Error("the gateway resumed the session without a token for the next time");
       const owner = { strandCall: (call: Call) => this.strandCall(call), lost: (channel: Channel) => this.giveUp(channel, raise("connection.closed")) };
-      this.outbound.again = this.channels.reconcile(message.received, owner);
+      this.outbound.again = this.lanes.resume(this.channels.reconcile(message.received, owner), message.received);
     }
     this.phase = "ready";
     this.limits = message.limits;
     this.lastFault = undefined;
     this.keep(given ? message.resumeToken : undefined, message.resumeMs);
     this.driver.welcomed(message.pingMs || defaultPingMs);
+    this.setTransport(this.way.transport);
     this.connections.onWelcome();
     this.log("debug", "session open", { session: message.session, gateway: message.gateway, resumed: message.resumed });
     this.stir();
+  }
+
+  private setTransport(transport: Transport): void {
+    if (transport === this.transport) return;
+    this.transport = transport;
+    for (const conn of this.connections.attached) conn.inbox.tellTransport(transport);
   }
 
   /** keep notes whether, and how, the session can be resumed. */
@@ -303,8 +331,11 @@ export class Session implements Owner {
     this.lastFault = cause;
   }
 
-  /** end takes note that the socket is gone. If the session is over, written calls end with session.lost; all others wait. */
-  end(cause: unknown): Next {
+  /**
+   * end takes note that the socket is gone. If the session is over, written calls end with session.lost; all others wait.
+   * moving: it was left for another that is open already, which nobody notices.
+   */
+  end(cause: unknown, moving = false): Next {
     const welcomed = this.phase === "ready";
     this.phase = "down";
     this.lastFault = cause;
@@ -318,12 +349,12 @@ export class Session implements Owner {
     const ends = this.left || !this.resumable || !this.worthResuming || (goodbye !== undefined && goodbye.reconnect !== "same"); // [SESS-18]
     this.watchWaiting();
     if (!ends && final === undefined) {
-      this.connections.pause();
-      return { final: false, retryAfterMs, welcomed, resumable: true };
+      if (!moving) this.connections.pause();
+      return { final: false, retryAfterMs, welcomed, resumable: true, elsewhere: false };
     }
     if (final !== undefined) this.giveUpAll(final);
     else this.lose(cause);
-    return { final: final !== undefined, retryAfterMs, welcomed, resumable: false };
+    return { final: final !== undefined, retryAfterMs, welcomed, resumable: false, elsewhere: false };
   }
 
   /** finalError is what the gateway said if it said not to come back. */
@@ -376,6 +407,17 @@ export class Session implements Owner {
     for (const call of this.queue.take()) this.fail(call, error);
     for (const conn of [...this.connections.attached]) this.connections.finish(conn, error);
     this.lose(error);
+  }
+
+  /** onDatagram takes what came as a datagram; a Ping is answered the way it came [SESS-21]. */
+  onDatagram(message: Message): void {
+    if (message.kind === "ping") this.driver.datagram({ kind: "pong", nonce: message.nonce, nowMs: Date.now() });
+    else if (message.kind === "pong" || message.kind === "unreliableEvent") this.inbound.handle(message);
+  }
+
+  /** ponged: an answer to a Ping has come. */
+  ponged(nonce: bigint): void {
+    this.driver.ponged(nonce);
   }
 
   log(level: "debug" | "info" | "warn" | "error", message: string, fields: Readonly<Record<string, unknown>> = {}): void {

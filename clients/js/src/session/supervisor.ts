@@ -6,8 +6,13 @@ import { pauseMs } from "../options.ts";
 import type { Settings } from "../options.ts";
 import { after } from "../timer.ts";
 import { json, proto } from "../wire/codec.ts";
+import type { Draft } from "../wire/messages.ts";
 import { now } from "./call.ts";
 import { Carrier } from "./carrier.ts";
+import { Climb } from "./climb.ts";
+import { Dialer } from "./dialer.ts";
+import type { Dialed } from "./dialer.ts";
+import { noteFailure, noteSuccess } from "./memory.ts";
 import { Session } from "./session.ts";
 import type { Driver, Next } from "./session.ts";
 
@@ -16,6 +21,9 @@ export class Supervisor implements Driver {
   readonly session: Session;
   private readonly settings: Settings;
   private readonly source: EndpointSource;
+  private readonly dialer: Dialer;
+  private readonly climb: Climb;
+  private readonly closed = new AbortController();
   private active = false;
   private running: Promise<void> | undefined;
   private carrier: Carrier | undefined;
@@ -28,6 +36,8 @@ export class Supervisor implements Driver {
     this.settings = settings;
     this.source = source;
     this.session = new Session(settings, settings.encoding === "json" ? json : proto, this);
+    this.dialer = new Dialer(settings, this.session.codec);
+    this.climb = new Climb(this.session, this.dialer, this.closed.signal);
   }
 
   start(): void {
@@ -41,7 +51,15 @@ export class Supervisor implements Driver {
   }
 
   welcomed(pingMs: number): void {
-    this.carrier?.keepAlive(pingMs);
+    this.carrier?.welcomed(pingMs);
+  }
+
+  ponged(nonce: bigint): void {
+    this.carrier?.ponged(nonce);
+  }
+
+  datagram(message: Draft): void {
+    this.carrier?.sendDatagram(message);
   }
 
   ref(busy: boolean): void {
@@ -55,6 +73,7 @@ export class Supervisor implements Driver {
     this.session.close();
     this.source.close();
     this.interrupt?.();
+    this.closed.abort(raise("client.closed"));
     this.carrier?.closing();
     await this.running;
   }
@@ -69,9 +88,14 @@ export class Supervisor implements Driver {
         attempt = 0; // nothing is left; what comes now is new work
         continue;
       }
+      if (next.elsewhere && next.retryAfterMs === 0) {
+        attempt--; // which was none
+        continue;
+      }
       const atOnce = next.resumable && attempt === 1;
       await this.pause(next.retryAfterMs + (atOnce ? 0 : pauseMs(this.settings, attempt)));
     }
+    this.climb.drop();
   }
 
   /** keepsOn tells whether to go on; if not, the next need starts again. */
@@ -82,10 +106,13 @@ export class Supervisor implements Driver {
 
   /** serve lives through one socket, or the attempt to get one. */
   private async serve(): Promise<Next> {
-    const none: Next = { final: false, retryAfterMs: 0, welcomed: false, resumable: this.session.resumable };
+    const none: Next = { final: false, retryAfterMs: 0, welcomed: false, resumable: this.session.resumable, elsewhere: false };
     let endpoint: Endpoint;
+    let dialed: Dialed;
     try {
       endpoint = await this.find();
+      if (!this.session.needsSocket) return none;
+      dialed = this.climb.take() ?? (await this.dial(endpoint));
     } catch (error) {
       if (this.session.closed) return none;
       this.unreached(error);
@@ -93,25 +120,33 @@ export class Supervisor implements Driver {
       this.session.giveUpAll(error); // it would be the same the next time
       return { ...none, final: true };
     }
-    if (!this.session.needsSocket) return none;
-    let carrier: Carrier;
+    return this.carry(endpoint, dialed);
+  }
+
+  private async dial({ base }: Endpoint): Promise<Dialed> {
     try {
-      carrier = new Carrier(this.session, this.settings, endpoint);
+      return await this.dialer.dial(base, this.closed.signal);
     } catch (error) {
-      this.unreached(error); // a page of https may not open a socket without TLS
-      return none;
+      this.source.forget();
+      throw error;
     }
+  }
+
+  private async carry(identity: Endpoint, { line, late }: Dialed): Promise<Next> {
+    const { base } = identity;
+    const { transport } = line.socket;
+    const onStall = this.dialer.fallsBack(transport) ? (stalled: Carrier) => void this.climb.down(stalled, base) : undefined;
+    const carrier = new Carrier(this.session, { settings: this.settings, identity, line, onStall });
     this.carrier = carrier;
+    void carrier.ready.then(() => noteSuccess(base, transport));
+    void this.climb.from(carrier, base, late);
     const cause = await carrier.over;
     this.carrier = undefined;
-    if (!carrier.opened) {
-      this.source.forget();
-      this.unreached(cause);
-      return none;
-    }
-    const next = this.session.end(cause);
-    this.session.log("info", "socket lost", { error: messageOf(cause), resumable: next.resumable });
-    return next;
+    const unwelcome = onStall !== undefined && !carrier.welcome && this.session.rejected === undefined;
+    if (unwelcome && !this.session.closed) noteFailure(base, transport);
+    const next = this.session.end(cause, carrier.moved);
+    if (!carrier.moved) this.session.log("info", "socket lost", { transport, error: messageOf(cause), resumable: next.resumable });
+    return { ...next, elsewhere: unwelcome || carrier.moved };
   }
 
   private unreached(cause: unknown): void {

@@ -1,8 +1,8 @@
 import { WebSocket } from "ws";
-import type { OpenSocket } from "./socket.ts";
+import type { OpenRaw } from "./raw.ts";
 
-/** openSocket opens a WebSocket of the package ws: Node 20 has none of its own. */
-export const openSocket: OpenSocket = ({ url, subprotocol, maxMessageBytes }, events) => {
+/** openRaw opens a WebSocket of the package ws: Node 20 has none of its own. */
+export const openRaw: OpenRaw = ({ url, subprotocol, maxMessageBytes }, events) => {
   const socket = new WebSocket(url, [subprotocol], { maxPayload: maxMessageBytes, perMessageDeflate: false, followRedirects: false });
   let transport: { ref(): unknown; unref(): unknown } | undefined;
   let referenced = true;

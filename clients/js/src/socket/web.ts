@@ -1,7 +1,7 @@
-import type { OpenSocket } from "./socket.ts";
+import type { OpenRaw } from "./raw.ts";
 
-/** openSocket opens the WebSocket that browsers, Deno, Bun and others have. */
-export const openSocket: OpenSocket = ({ url, subprotocol }, events) => {
+/** openRaw opens the WebSocket that browsers, Deno, Bun and others have. */
+export const openRaw: OpenRaw = ({ url, subprotocol }, events) => {
   const socket = new WebSocket(url, [subprotocol]);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => events.opened();

@@ -5,7 +5,7 @@ import type { Fields } from "./protobuf.ts";
 import { kindOf, kinds } from "./schema.ts";
 
 /** headerBytes is the length prefix of a frame [FRAME-1]. */
-const headerBytes = 4;
+export const headerBytes = 4;
 
 /** FramingError: bytes that are not whole frames within the limit; they cost the socket [FRAME-2]. */
 export class FramingError extends Error {
@@ -44,15 +44,20 @@ export function encodeFrame(message: Draft): Uint8Array {
   }
 }
 
-/** nextFrame is where the frame that begins at an offset ends; the length is checked before anything else. */
-export function nextFrame(bytes: Uint8Array, at: number, limit: number): number {
-  const left = bytes.length - at - headerBytes;
-  if (left < 0) throw new FramingError("a message that ends within a frame");
+/** lengthOf is the length, with its prefix, of the frame that begins at an offset; it is checked before anything else. */
+export function lengthOf(bytes: Uint8Array, at: number, limit: number): number {
   const length = uint32(bytes, at);
   if (length === 0) throw new FramingError("a frame of length 0");
   if (headerBytes + length > limit) throw new FramingError(`a frame of ${headerBytes + length} bytes, at most ${limit} are taken`);
-  if (length > left) throw new FramingError("a message that ends within a frame");
-  return at + headerBytes + length;
+  return headerBytes + length;
+}
+
+/** nextFrame is where the frame that begins at an offset ends. */
+function nextFrame(bytes: Uint8Array, at: number, limit: number): number {
+  const left = bytes.length - at;
+  const size = left < headerBytes ? 0 : lengthOf(bytes, at, limit);
+  if (size === 0 || size > left) throw new FramingError("a message that ends within a frame");
+  return at + size;
 }
 
 function uint32(bytes: Uint8Array, at: number): number {

@@ -9,6 +9,8 @@ import type { Fields } from "./protobuf.ts";
 import { kindOf, kinds } from "./schema.ts";
 import type { Field, FieldType, Schema } from "./schema.ts";
 
+/** Kinds that only WebTransport has, which is binary. */
+const binaryOnly = new Set(["connectionResume", "connectionResumed"]);
 const payloads = new Set(["args", "output", "input", "params", "metadata"]);
 const utf8 = { write: new TextEncoder(), read: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }) };
 
@@ -63,7 +65,7 @@ export function decodeText(text: string): Message | Unknown {
   const object = parse(text);
   const kind = object["type"];
   if (typeof kind !== "string") throw new MalformedError("a JSON message without type");
-  if (!Object.hasOwn(kinds, kind)) return { kind: "unknown", unsupported: kind };
+  if (!Object.hasOwn(kinds, kind) || binaryOnly.has(kind)) return { kind: "unknown", unsupported: kind };
   const fields = readObject(kinds[kind as MessageKind].schema, object);
   if (typeof object["target"] === "string" && object["target"].startsWith("@")) fields["targetId"] = object["target"].slice(1);
   return { kind, ...fields } as unknown as Message;

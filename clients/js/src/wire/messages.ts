@@ -65,9 +65,19 @@ export interface Event {
   readonly args: Uint8Array | undefined;
 }
 
+/** UnreliableEvent is an Event that may be lost, doubled or late [CONN-11]. */
+export interface UnreliableEvent {
+  readonly kind: "unreliableEvent";
+  readonly connection: number;
+  readonly event: string;
+  readonly args: Uint8Array | undefined;
+}
+
+/** CancelCall names the connection of the call; 0: it has none, or that has ended [SESS-12]. */
 export interface CancelCall {
   readonly kind: "cancelCall";
   readonly id: number;
+  readonly connection: number;
 }
 
 /** Resume asks to go on with the session whose last Welcome gave the token [SESS-15]. */
@@ -198,6 +208,20 @@ export interface Ack {
   readonly received: readonly Received[];
 }
 
+/** ConnectionResume begins a stream of WebTransport that goes on with a connection: so many of its frames have come [SESS-20]. */
+export interface ConnectionResume {
+  readonly kind: "connectionResume";
+  readonly connection: number;
+  readonly frames: number;
+}
+
+/** ConnectionResumed answers ConnectionResume, likewise. */
+export interface ConnectionResumed {
+  readonly kind: "connectionResumed";
+  readonly connection: number;
+  readonly frames: number;
+}
+
 export interface Goodbye {
   readonly kind: "goodbye";
   readonly code: string;
@@ -228,7 +252,10 @@ export type Message =
   | Ping
   | Pong
   | Ack
-  | Goodbye;
+  | ConnectionResume
+  | ConnectionResumed
+  | Goodbye
+  | UnreliableEvent;
 
 export type MessageKind = Message["kind"];
 
@@ -237,12 +264,20 @@ export type Draft = DraftOf<Message>;
 
 type DraftOf<M> = M extends Message ? Pick<M, "kind"> & { readonly [F in keyof M]?: M[F] | undefined } : never;
 
-/** isLink tells the frames that are not counted, and written first [SESS-12]. */
-export function isLink(kind: MessageKind): boolean {
-  return kind === "ping" || kind === "pong" || kind === "ack" || kind === "goodbye";
-}
-
 /** isCounted tells the frames that have a number on their channel [SESS-12]. */
 export function isCounted(kind: MessageKind): boolean {
-  return !isLink(kind) && kind !== "hello" && kind !== "welcome" && kind !== "reject";
+  return !uncounted.has(kind);
 }
+
+const uncounted = new Set<MessageKind>([
+  "hello",
+  "welcome",
+  "reject",
+  "ping",
+  "pong",
+  "ack",
+  "connectionResume",
+  "connectionResumed",
+  "goodbye",
+  "unreliableEvent",
+]);

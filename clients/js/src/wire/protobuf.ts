@@ -204,7 +204,7 @@ export class Reader {
 }
 
 /** readMessage reads a message; all fields of its schema are there then. */
-export function readMessage(schema: Schema, bytes: Uint8Array, into: Fields = defaults(schema)): Fields {
+export function readMessage(schema: Schema, bytes: Uint8Array, into: Fields = defaultsOf(schema)): Fields {
   const reader = new Reader(bytes);
   while (!reader.done) {
     const { number, wireType } = reader.tag();
@@ -220,7 +220,8 @@ function wireTypeOf(type: FieldType): number {
   return type === "string" || type === "strings" || type === "bytes" || type === "presentBytes" ? delimited : varint;
 }
 
-function defaults(schema: Schema): Fields {
+/** defaultsOf is a message with nothing in it. */
+export function defaultsOf(schema: Schema): Fields {
   const fields: Fields = {};
   for (const { name, type } of schema) fields[name] = defaultOf(type);
   return fields;

@@ -94,7 +94,7 @@ export const kinds: Readonly<Record<MessageKind, { readonly number: number; read
     schema: schema({ id: [1, "number"], connection: [2, "number"], output: [3, "presentBytes"], error: [4, error] }),
   },
   event: { number: 3, schema: schema({ connection: [1, "number"], event: [2, "string"], args: [3, "bytes"] }) },
-  cancelCall: { number: 12, schema: schema({ id: [1, "number"] }) },
+  cancelCall: { number: 12, schema: schema({ id: [1, "number"], connection: [2, "number"] }) },
   hello: {
     number: 16,
     schema: schema({
@@ -146,6 +146,8 @@ export const kinds: Readonly<Record<MessageKind, { readonly number: number; read
   ping: { number: 100, schema: schema({ nonce: [1, "uint64"] }) },
   pong: { number: 101, schema: schema({ nonce: [1, "uint64"], nowMs: [2, "int64"] }) },
   ack: { number: 102, schema: schema({ received: [1, received] }) },
+  connectionResume: { number: 103, schema: schema({ connection: [1, "number"], frames: [2, "number"] }) },
+  connectionResumed: { number: 104, schema: schema({ connection: [1, "number"], frames: [2, "number"] }) },
   goodbye: {
     number: 105,
     schema: schema({
@@ -156,6 +158,7 @@ export const kinds: Readonly<Record<MessageKind, { readonly number: number; read
       address: [5, "string"],
     }),
   },
+  unreliableEvent: { number: 106, schema: schema({ connection: [1, "number"], event: [2, "string"], args: [3, "bytes"] }) },
 };
 
 const byNumber = new Map(Object.entries(kinds).map(([kind, { number, schema }]) => [number, { kind: kind as Message["kind"], schema }]));

@@ -45,7 +45,7 @@ function Component({ id, options, event = "none", mark, lab }: LabActor & { lab:
   lab.actors[id] = actor;
   const { error } = actor;
   return (
-    <p id={id} data-status={actor.connStatus} data-hash={actor.hash} data-error={error ? `${error.group}.${error.code}` : ""}>
+    <p id={id} data-status={actor.connStatus} data-transport={actor.transport} data-hash={actor.hash} data-error={error ? `${error.group}.${error.code}` : ""}>
       {actor.isConnected ? "connected" : "not connected"}
     </p>
   );

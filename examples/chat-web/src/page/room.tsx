@@ -46,7 +46,7 @@ export function Room({ room, name, onLeave }: RoomProps) {
     <main className="room card">
       <header>
         <h1>{room}</h1>
-        <span className="status" data-status={chat.connStatus}>
+        <span className="status" data-status={chat.connStatus} data-transport={chat.transport} title={chat.transport}>
           {chat.connStatus}
         </span>
         <button className="plain" onClick={onLeave}>
