@@ -138,7 +138,9 @@ conformance: build packages chromium bin/conform-runner-go ## run the conformanc
 	for seed in $$(seq $(SEEDS)); do \
 		bin/conform run --seed $$seed --runner bin/conform-runner-go && \
 		bin/conform run --seed $$seed --runner "$(CONFORM_RUNNER_JS)" || exit; done
-	bin/conform gateway --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
+	set -e; for over in "websocket --http h1" "json --http h2" "webtransport --http h3"; do \
+	  bin/conform gateway --transport $$over --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data} --tls-cert {cert} --tls-key {key} --limit-max-event 8192 --limit-event-window 65536"; \
+	done
 	bin/conform mutants --out bin/killmatrix.json
 	bin/conform mutants --plane gateway --out bin/killmatrix-gateway.json
 	bin/conform variants --runner bin/conform-runner-go

@@ -73,7 +73,7 @@ func conclude(out io.Writer, result *verdict.Result, writers []func(*verdict.Res
 func gatewayCases() []*casefile.Case {
 	var cases []*casefile.Case
 	for _, g := range planeg.Cases() {
-		c := &casefile.Case{Id: g.ID, Title: g.Title, Profile: g.Profile(), Plane: conformancev1alpha1.Plane_PLANE_GATEWAY}
+		c := &casefile.Case{Id: g.ID, Title: g.Title, Profile: g.Profile(), Plane: conformancev1alpha1.Plane_PLANE_GATEWAY, Note: g.Scope()}
 		for _, link := range g.Requirements {
 			id, hash, _ := strings.Cut(link, ":")
 			c.Requirements = append(c.Requirements, &conformancev1alpha1.RequirementLink{Id: id, Hash: hash})

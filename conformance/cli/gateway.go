@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type gatewayFlags struct {
 	run     runFlags // only what both commands have
 	gateway string
+	over    struct{ transport, http string }
 	tokens  struct{ runner, client, admin string }
 	list    bool
 	fast    bool
@@ -27,15 +29,19 @@ func newGatewayCommand() *cobra.Command {
 		Use:   "gateway",
 		Short: "Run the cases of plane G against a gateway",
 		Long: `Starts a gateway by a shell command, and plays runners and clients against it. In the command {port} stands for
-the port that it has to listen on, at 127.0.0.1, and {data} for an empty directory. The last line is the verdict; the exit
-statuses are those of run.`,
+the port that it has to listen on, at 127.0.0.1, TCP and UDP; {data} for an empty directory; {cert} and {key} for files with a
+certificate. Clients speak the transport that is asked for, and cases that need WebTransport are run if an answer over TLS
+names HTTP/3. Certificates are taken as they are shown. The last line is the verdict; the exit statuses are those of run.`,
 		Example: `  conform gateway --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data}"
+  conform gateway --transport webtransport --http h3 --gateway "bin/stagedoor gateway --insecure --listen 127.0.0.1:{port} --data {data} --tls-cert {cert} --tls-key {key}"
   conform gateway --list`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return gateway(cmd, &f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.gateway, "gateway", "", "shell command that starts the gateway")
+	flags.StringVar(&f.over.transport, "transport", string(planeg.WebSocket), "what clients speak: "+joined(planeg.Transports()))
+	flags.StringVar(&f.over.http, "http", string(planeg.HTTP1), "version of HTTP that is asked in: "+joined(planeg.HTTPs()))
 	flags.StringVar(&f.tokens.runner, "runner-token", "", "token of runners, if the gateway asks for one")
 	flags.StringVar(&f.tokens.client, "client-token", "", "token of clients, if the gateway asks for one")
 	flags.StringVar(&f.tokens.admin, "admin-token", "", "token of admins, if the gateway asks for one")
@@ -69,6 +75,10 @@ func gateway(cmd *cobra.Command, f *gatewayFlags) error {
 	switch {
 	case strings.TrimSpace(f.gateway) == "":
 		return errors.New("--gateway is missing: the shell command that starts the gateway")
+	case !slices.Contains(planeg.Transports(), planeg.Transport(f.over.transport)):
+		return fmt.Errorf("--transport is one of %s", joined(planeg.Transports()))
+	case !slices.Contains(planeg.HTTPs(), planeg.HTTP(f.over.http)):
+		return fmt.Errorf("--http is one of %s", joined(planeg.HTTPs()))
 	case f.run.jobs < 1 || f.run.repeat < 1 || f.run.patience <= 0 || f.run.startTimeout <= 0:
 		return errors.New("--jobs, --repeat, --patience and --start-timeout are positive")
 	}
@@ -83,14 +93,23 @@ func gateway(cmd *cobra.Command, f *gatewayFlags) error {
 	result := planeg.Run(cmd.Context(), planeg.Config{
 		Command: f.gateway, StartTimeout: f.run.startTimeout, Cases: chosen, Jobs: f.run.jobs, Repeat: f.run.repeat,
 		Patience: f.run.patience, Version: Version, RunnerToken: f.tokens.runner, ClientToken: f.tokens.client,
-		AdminToken: f.tokens.admin,
-		Again:      again(),
-		Progress:   func(c verdict.Case) { progress(cmd, &f.run, c) },
+		AdminToken: f.tokens.admin, Transport: planeg.Transport(f.over.transport), HTTP: planeg.HTTP(f.over.http),
+		Again:    again(),
+		Progress: func(c verdict.Case) { progress(cmd, &f.run, c) },
 	})
 	result.Excuse(known, time.Now(), len(chosen) < all)
 	result.Conclude()
 	aftermath(out, &f.run, result)
 	return conclude(out, result, writers)
+}
+
+// joined is a list in words.
+func joined[T ~string](all []T) string {
+	words := make([]string, len(all))
+	for i, one := range all {
+		words[i] = string(one)
+	}
+	return strings.Join(words, ", ")
 }
 
 // chooseGateway is the cases that fit, and how many there are.

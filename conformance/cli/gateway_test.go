@@ -18,6 +18,9 @@ func TestTheGatewayCommandSaysWhatItCameTo(t *testing.T) {
 		{"", verdict.ExitUsage, "--gateway is missing"},
 		{"--gateway x --case ZZ-*", verdict.ExitUsage, "no case fits"},
 		{"--gateway x --jobs 0", verdict.ExitUsage, "are positive"},
+		{"--gateway x --transport carrier-pigeon", verdict.ExitUsage, "--transport is one of websocket, json, webtransport"},
+		{"--gateway x --http h4", verdict.ExitUsage, "--http is one of h1, h2, h3"},
+		{"--list --case GWT-01", verdict.ExitConformant, "GWT-01   webtransport each connection has a stream"},
 		{"--gateway true --case GHS-0* --start-timeout 1s", verdict.ExitNoStart, "NOT CONFORMANT gateway"},
 	} {
 		var out bytes.Buffer

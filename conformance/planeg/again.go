@@ -11,6 +11,12 @@ const DefaultStartTimeout = 20 * time.Second
 // again is the command that repeats a case as it was run here. Tokens are secrets, so they stand in it as variables of the shell.
 func (cfg *Config) again(id string) string {
 	words := []string{"gateway", "--gateway", cfg.Command, "--case", id}
+	if t := cfg.Transport; t != "" && t != WebSocket {
+		words = append(words, "--transport", string(t))
+	}
+	if h := cfg.HTTP; h != "" && h != HTTP1 {
+		words = append(words, "--http", string(h))
+	}
 	if cfg.Repeat > 1 {
 		words = append(words, "--repeat", strconv.Itoa(cfg.Repeat))
 	}

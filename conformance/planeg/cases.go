@@ -8,7 +8,7 @@ import (
 // Cases are all cases of plane G, in the order of their ids.
 func Cases() []*Case {
 	all := slices.Concat(handshakeCases(), framingCases(), callCases(), gateCases(), fencingCases(), resumeCases(), clientCases(), errorCases(), lifeCases(), creditCases(),
-		addressCases(), httpCases(), jsonCases(), sessionCases(), placeCases())
+		addressCases(), httpCases(), jsonCases(), sessionCases(), placeCases(), eventsCases(), laneCases(), looseCases(), transportCases())
 	slices.SortStableFunc(all, func(x, y *Case) int { return strings.Compare(x.ID, y.ID) })
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
@@ -112,7 +113,9 @@ func httpDeadline(p *play) {
 	start := func(a <-chan answer) {
 		call := want[*runnerv1alpha1.Call](r)
 		p.check(call.DeadlineMs > 0 && call.DeadlineMs <= 400, "deadline", "the runner is given %d ms", call.DeadlineMs)
+		began := time.Now()
 		p.says(p.answered(a), 504, "action.timed_out")
+		p.check(time.Since(began) < p.patience(5*time.Second), "late", "after a deadline of 400 ms the answer came in %v", time.Since(began))
 		r.send(&runnerv1alpha1.CallResult{Actor: call.Actor, Id: call.Id, Error: &commonv1alpha1.Error{Group: "action", Code: "timed_out", Message: "late", Ran: commonv1alpha1.Ran_RAN_YES}})
 	}
 	answers := p.asking("POST", p.action(":a"), "", "Stagedoor-Deadline-Ms", "400")

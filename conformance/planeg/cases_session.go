@@ -72,8 +72,8 @@ func has[M any](of sided, fits func(M) bool) bool {
 func slowReader(p *play) {
 	r, neighbour := p.runner(), p.client()
 	ref, near := neighbour.connect(r, 1, "a", true)
-	slow := &client{peer: p.open("slow client", clientPath, clientProtocol, &clientv1alpha1.Frame{}), channels: map[uint64]uint64{}}
-	p.atEnd(func() { _ = slow.conn.Close() })
+	slow := p.unheard(p.ways.transport, clientPath)
+	p.atEnd(slow.line.close)
 	slow.send(&clientv1alpha1.Hello{Token: p.clientToken}, &clientv1alpha1.ConnectionOpen{Connection: 1, Target: p.to("a")})
 	far := r.admit().Connection
 	closed := func(m *runnerv1alpha1.ConnectionClose) bool { return m.Connection == far }

@@ -1,7 +1,10 @@
 package planeg
 
 import (
+	"errors"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,43 +14,119 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/conformance/frame"
 	"github.com/stagedoor-dev/stagedoor/conformance/websocket"
+	"github.com/stagedoor-dev/stagedoor/conformance/webtransport"
 )
 
-// client is a scripted client with a binary session.
+// client is a scripted client, over any transport.
 type client struct {
 	*peer
+	over     Transport
+	features []string
 	welcome  *clientv1alpha1.Welcome
 	channels map[uint64]uint64 // frames that came, by channel [SESS-12]; under peer.mu
+	silent   atomic.Bool       // answers no Ping, but lets the case see it
 }
 
 // socket opens a client's socket, without a word.
 func (p *play) socket() *client { return p.socketAt(clientPath) }
 
-func (p *play) socketAt(path string) *client {
-	c := &client{peer: p.open("client", path, clientProtocol, &clientv1alpha1.Frame{}), channels: map[uint64]uint64{}}
-	c.heard = c.hear
+func (p *play) socketAt(path string) *client { return p.socketOver(p.ways.transport, path) }
+
+func (p *play) socketOver(t Transport, path string) *client {
+	c := p.unheard(t, path)
 	c.listen()
 	return c
 }
 
+// unheard is a client that does not read yet.
+func (p *play) unheard(t Transport, path string) *client {
+	c := &client{peer: p.open("client", p.clientLine(t, path), &clientv1alpha1.Frame{}), over: t, channels: map[uint64]uint64{}}
+	c.heard = c.hear
+	if t == p.ways.transport {
+		p.clients.Add(1)
+	}
+	return c
+}
+
+func (p *play) clientLine(t Transport, path string) line {
+	switch t {
+	case WebTransport:
+		return p.dialLanes(path, clientProtocol)
+	case JSON:
+		return textLine{p.dialSocket("client", path, jsonProtocol)}
+	default:
+		return p.dialSocket("client", path, clientProtocol)
+	}
+}
+
+func (p *play) dialLanes(path string, protocols ...string) *lanes {
+	session, err := webtransport.Dial(p.ctx, p.gateway.session(path), protocols, nil)
+	if err != nil {
+		p.failf("dial", "client: %v", err)
+	}
+	return newLanes(p.ctx, session)
+}
+
 // client is one that was welcomed.
-func (p *play) client(features ...string) *client {
-	c := p.socket()
+func (p *play) client(features ...string) *client { return p.clientOver(p.ways.transport, features...) }
+
+func (p *play) clientOver(t Transport, features ...string) *client {
+	c := p.socketOver(t, clientPath)
 	c.say(&clientv1alpha1.Hello{Token: p.clientToken, Features: features})
 	return c
 }
 
 func (c *client) say(hello *clientv1alpha1.Hello) {
+	c.features = hello.Features
 	c.send(hello)
 	c.welcome = want[*clientv1alpha1.Welcome](c)
 	if len(c.welcome.ResumeToken) > 0 {
 		c.ack() // [SESS-14]
 	}
+	if c.over == WebTransport && c.welcome.Resumed {
+		for _, channel := range c.welcome.Received {
+			if channel.Connection != 0 {
+				c.rejoin(channel.Connection)
+			}
+		}
+	}
+}
+
+// rejoin goes on with a connection over another stream, and returns how much of it the gateway has [SESS-20].
+func (c *client) rejoin(connection uint64) uint64 {
+	c.mu.Lock()
+	frames := c.channels[connection]
+	c.mu.Unlock()
+	c.send(&clientv1alpha1.ConnectionResume{Connection: connection, Frames: frames})
+	return want(c, func(m *clientv1alpha1.ConnectionResumed) bool { return m.Connection == connection }).Frames
+}
+
+// closedWith waits for the end of a WebTransport session, and checks what it says [SESS-22].
+func (c *client) closedWith(patience time.Duration, code uint32, reason string) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	select {
+	case <-c.done:
+	case <-deadline.C:
+		c.play.failf("closed", "the gateway leaves the session open")
+	}
+	var closed *webtransport.CloseError
+	c.play.check(errors.As(c.ended, &closed) && closed.Code == code && closed.Reason == reason, "closed", "the session ended so: %v; want %d %s", c.ended, code, reason)
+}
+
+// lanes are the streams of a client over WebTransport.
+func (c *client) lanes() *lanes {
+	l, is := c.line.(*lanes)
+	c.play.check(is, "suite", "the client is not over WebTransport")
+	return l
 }
 
 func (c *client) hear(kind frame.Kind, _ []byte, m proto.Message) bool {
 	c.play.note("client gets %s", show(m))
 	if ping, ok := m.(*commonv1alpha1.Ping); ok {
+		if c.silent.Load() {
+			return false
+		}
 		c.write(c.encode(&clientv1alpha1.Pong{Nonce: ping.Nonce}))
 		return true
 	}
@@ -169,10 +248,14 @@ func (c *client) settle(r *runner) {
 }
 
 // speaker is a scripted client with a JSON session.
-type speaker struct{ *peer }
+type speaker struct {
+	*peer
+	conn *websocket.Conn
+}
 
 func (p *play) speaker(path string) *speaker {
-	s := &speaker{p.open("client", path, jsonProtocol, nil)}
+	l := p.dialSocket("client", path, jsonProtocol)
+	s := &speaker{p.open("client", l, nil), l.conn}
 	s.listen()
 	return s
 }

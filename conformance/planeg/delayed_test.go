@@ -1,6 +1,7 @@
 package planeg
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,20 +26,38 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if folder, _ := built(); folder != "" {
+		_ = os.RemoveAll(folder)
+	}
+	os.Exit(status)
 }
 
-// A case may not take the order in which it wrote to two sockets for the order in which a gateway reads them.
+// A case may not take the order in which it wrote to two sockets, or to two streams of one, for the order in which a gateway
+// reads them.
 func TestNoCaseRacesItsOwnSockets(t *testing.T) {
 	self, err := filepath.Abs(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := buildGateway(t) + " gateway --listen 127.0.0.1:{inner} --data {data} --limit-max-event 8192 --limit-event-window 65536 --insecure"
-	holds(t, Config{
-		Command: fmt.Sprintf("%s='%s' exec %s {port}", delayedCommand, command, self),
-		Cases:   only(func(c *Case) bool { return !c.Slow && !c.Tokens && !c.Alone }),
-	})
+	program := buildGateway(t)
+	for _, transport := range []Transport{WebSocket, WebTransport} {
+		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel()
+			command := program + " gateway --listen 127.0.0.1:{inner} --data {data} --insecure" + ourWindows
+			if transport == WebTransport {
+				command += " --tls-cert {cert} --tls-key {key}"
+			}
+			holds(t, Config{
+				Command:   fmt.Sprintf("%s='%s' exec %s {port}", delayedCommand, command, self),
+				Transport: transport,
+				Cases: only(func(c *Case) bool {
+					fits, _ := c.Over(transport)
+					return fits && !c.Slow && !c.Tokens && !c.Alone && (!c.WebTransport || transport == WebTransport)
+				}),
+			})
+		})
+	}
 }
 
 func delayed(command, port string) error {
@@ -46,12 +65,14 @@ func delayed(command, port string) error {
 	if err != nil {
 		return err
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	packets, err := net.ListenPacket("udp", "127.0.0.1:"+port)
 	if err != nil {
 		return err
 	}
-	inner := free.Addr().String()
-	_ = free.Close()
+	inner, err := freeAddress()
+	if err != nil {
+		return err
+	}
 	_, number, _ := net.SplitHostPort(inner)
 	gateway := exec.Command("sh", "-c", "exec "+strings.ReplaceAll(command, "{inner}", number)) //nolint:noctx // the process group is killed
 	gateway.Stdout, gateway.Stderr = os.Stdout, os.Stderr
@@ -67,7 +88,48 @@ func delayed(command, port string) error {
 			go pass(client, inner)
 		}
 	}()
+	go passPackets(packets, inner)
 	return gateway.Wait()
+}
+
+// passPackets passes packets on, some of them late, which overtake each other.
+func passPackets(outer net.PacketConn, inner string) {
+	servers := map[string]net.Conn{}
+	b := make([]byte, 64<<10)
+	for {
+		n, client, err := outer.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		server := servers[client.String()]
+		if server == nil {
+			if server, err = net.Dial("udp", inner); err != nil { //nolint:noctx // loopback
+				return
+			}
+			servers[client.String()] = server
+			go func() {
+				b := make([]byte, 64<<10)
+				for {
+					n, err := server.Read(b)
+					if err != nil {
+						return
+					}
+					packet := bytes.Clone(b[:n])
+					lateOrNot(func() { _, _ = outer.WriteTo(packet, client) })
+				}
+			}()
+		}
+		packet := bytes.Clone(b[:n])
+		lateOrNot(func() { _, _ = server.Write(packet) })
+	}
+}
+
+func lateOrNot(do func()) {
+	if rand.IntN(4) > 0 {
+		do()
+		return
+	}
+	time.AfterFunc(rand.N(20*time.Millisecond), do)
 }
 
 func pass(client net.Conn, inner string) {

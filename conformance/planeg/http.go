@@ -40,6 +40,7 @@ func (p *play) asking(method, path, body string, headers ...string) <-chan answe
 
 func (p *play) exchange(ctx context.Context, method, path, body string, headers []string) answer {
 	a := answer{asked: method + " " + path}
+	p.asked.Add(1)
 	r, err := http.NewRequestWithContext(ctx, method, p.gateway.url(path), strings.NewReader(body))
 	if err != nil {
 		a.err = err
@@ -54,7 +55,7 @@ func (p *play) exchange(ctx context.Context, method, path, body string, headers 
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := p.gateway.client.Do(r)
 	if err != nil {
 		a.err = err
 		return a

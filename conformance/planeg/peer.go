@@ -27,7 +27,7 @@ const maxFrame = 64 << 20
 type peer struct {
 	play  *play
 	name  string
-	conn  *websocket.Conn
+	line  line
 	blank proto.Message // a Frame of the protocol; nil: JSON
 	// heard, if not nil, is told of each frame before it is queued; true keeps it out of the queue.
 	heard func(kind frame.Kind, body []byte, m proto.Message) bool
@@ -41,14 +41,49 @@ type peer struct {
 	changed chan struct{} // closed at each change, and made anew
 }
 
-// open dials; the reader starts with listen.
-func (p *play) open(name, path, protocol string, blank proto.Message) *peer {
+// line is what carries a peer's frames.
+type line interface {
+	// serve hands over to the peer what comes, until the line ends, and says why it did.
+	serve(*peer) error
+	// write sends a frame.
+	write(body []byte) error
+	// raw sends bytes as they are.
+	raw([]byte) error
+	// close ends the line without a word.
+	close()
+}
+
+// open makes a peer of a line; the reader starts with listen.
+func (p *play) open(name string, l line, blank proto.Message) *peer {
+	return &peer{play: p, name: name, line: l, blank: blank, done: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// socketLine is a WebSocket.
+type socketLine struct{ conn *websocket.Conn }
+
+func (p *play) dialSocket(name, path, protocol string) socketLine {
 	conn, err := websocket.Dial(p.ctx, p.gateway.socket(path), protocol, nil)
 	if err != nil {
 		p.failf("dial", "%s: %v", name, err)
 	}
-	return &peer{play: p, name: name, conn: conn, blank: blank, done: make(chan struct{}), changed: make(chan struct{})}
+	return socketLine{conn}
 }
+
+func (l socketLine) serve(to *peer) error {
+	for {
+		_, message, err := l.conn.Read()
+		if err == nil {
+			err = to.take(message)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l socketLine) write(body []byte) error { return l.raw(frame.Append(nil, body)) }
+func (l socketLine) raw(b []byte) error      { return l.conn.Write(websocket.Binary, b) }
+func (l socketLine) close()                  { _ = l.conn.Close() }
 
 // listen starts the reader.
 func (s *peer) listen() {
@@ -58,24 +93,16 @@ func (s *peer) listen() {
 
 // cut closes the socket without a word, and waits for what works on it.
 func (s *peer) cut() {
-	_ = s.conn.Close()
+	s.line.close()
 	<-s.done
 	s.others.Wait()
 }
 
 func (s *peer) read() {
 	defer close(s.done)
-	for {
-		_, message, err := s.conn.Read()
-		if err == nil {
-			err = s.take(message)
-		}
-		if err != nil {
-			s.play.note("%s: the socket ended: %v", s.name, err)
-			s.change(func() { s.ended = err })
-			return
-		}
-	}
+	err := s.line.serve(s)
+	s.play.note("%s: the socket ended: %v", s.name, err)
+	s.change(func() { s.ended = err })
 }
 
 func (s *peer) take(message []byte) error {
@@ -105,19 +132,27 @@ func (s *peer) frame(body []byte) error {
 	if err != nil {
 		return err
 	}
-	f := s.blank.ProtoReflect().New()
-	if err := proto.Unmarshal(body, f.Interface()); err != nil {
-		return fmt.Errorf("read a frame: %w", err)
-	}
-	m := f.Interface()
-	if field := f.WhichOneof(f.Descriptor().Oneofs().ByName("kind")); field != nil {
-		m = f.Get(field).Message().Interface()
+	m, err := messageIn(s.blank, body)
+	if err != nil {
+		return err
 	}
 	if s.heard != nil && s.heard(kind, body, m) {
 		return nil
 	}
 	s.change(func() { s.queue = append(s.queue, m) })
 	return nil
+}
+
+// messageIn is the message of a frame; the frame itself, if it is of no kind that is known.
+func messageIn(blank proto.Message, body []byte) (proto.Message, error) {
+	f := blank.ProtoReflect().New()
+	if err := proto.Unmarshal(body, f.Interface()); err != nil {
+		return nil, fmt.Errorf("read a frame: %w", err)
+	}
+	if field := f.WhichOneof(f.Descriptor().Oneofs().ByName("kind")); field != nil {
+		return f.Get(field).Message().Interface(), nil
+	}
+	return f.Interface(), nil
 }
 
 func (s *peer) change(what func()) {
@@ -223,16 +258,18 @@ func (s *peer) encode(m proto.Message) []byte {
 	return b
 }
 
-// write sends frames, a WebSocket message each. A gateway that has closed the socket is found by whoever waits for an answer.
+// write sends frames, each by itself. A gateway that has closed the socket is found by whoever waits for an answer.
 func (s *peer) write(bodies ...[]byte) {
 	for _, b := range bodies {
-		s.raw(frame.Append(nil, b))
+		if err := s.line.write(b); err != nil {
+			s.play.note("%s: %v", s.name, err)
+		}
 	}
 }
 
-// raw sends bytes as one binary message.
+// raw sends bytes as one binary message, or on the stream of channel 0.
 func (s *peer) raw(message []byte) {
-	if err := s.conn.Write(websocket.Binary, message); err != nil {
+	if err := s.line.raw(message); err != nil {
 		s.play.note("%s: %v", s.name, err)
 	}
 }

@@ -3,10 +3,13 @@ package planeg
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,31 +17,99 @@ import (
 	"github.com/stagedoor-dev/stagedoor/conformance/verdict"
 )
 
-// As `conform gateway --fast` does, with our gateway; its windows are small, so that the cases of credit are about credit.
+// Its windows are small, so that the cases of credit are about credit.
+const ourWindows = " --limit-max-event 8192 --limit-event-window 65536"
+
+func withCertificate(program string) string {
+	return program + " gateway --listen 127.0.0.1:{port} --data {data} --tls-cert {cert} --tls-key {key} --insecure" + ourWindows
+}
+
+// As `conform gateway --fast` does, with our gateway; TestTheSuiteIsOneForAllTransports has those that need no tokens.
 func TestOurGatewayKeepsItsPart(t *testing.T) {
-	command := buildGateway(t) + " gateway --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
-	t.Run("insecure", func(t *testing.T) {
-		holds(t, Config{Command: command + " --insecure", Cases: only(func(c *Case) bool { return !c.Slow && !c.Tokens })})
-	})
-	t.Run("with tokens", func(t *testing.T) {
-		holds(t, Config{
-			Command:     command + " --runner-token right --client-token client --admin-token admin",
-			RunnerToken: "right", ClientToken: "client", AdminToken: "admin",
-			Cases: only(func(c *Case) bool {
-				return c.Tokens || c.Admin || c.ID == "GHTTP-05" || c.ID == "GJSON-04" || c.ID == "GCALL-01" || c.ID == "GCLI-01" || c.ID == "GERR-05" || c.ID == "GCLI-09" || c.ID == "GCLI-11"
-			}),
-		})
+	t.Parallel()
+	holds(t, Config{
+		Command:     buildGateway(t) + " gateway --listen 127.0.0.1:{port} --data {data} --tls-cert {cert} --tls-key {key} --runner-token right --client-token client --admin-token admin" + ourWindows,
+		RunnerToken: "right", ClientToken: "client", AdminToken: "admin",
+		Cases: only(func(c *Case) bool {
+			return c.Tokens || c.Admin || c.ID == "GHTTP-05" || c.ID == "GJSON-04" || c.ID == "GCALL-01" || c.ID == "GCLI-01" || c.ID == "GERR-05" || c.ID == "GCLI-09" || c.ID == "GCLI-11" || c.WebTransport && !c.Slow
+		}),
 	})
 }
 
+// A developer's gateway takes plain text and TLS on one port, and UDP.
+func TestADevelopersGatewayKeepsItsPart(t *testing.T) {
+	t.Parallel()
+	holds(t, Config{
+		Command:   buildGateway(t) + " dev --listen 127.0.0.1:{port} --data {data}" + ourWindows,
+		Transport: WebTransport, HTTP: HTTP2,
+		Cases: only(func(c *Case) bool { return c.WebTransport && !c.Slow || c.ID == "GHTTP-06" || c.ID == "GCLI-11" }),
+	})
+}
+
+// One suite for the client protocol, whatever carries it: the cases in which clients or HTTP requests have a part run unchanged
+// over each transport and each version.
+func TestTheSuiteIsOneForAllTransports(t *testing.T) {
+	t.Parallel()
+	command := withCertificate(buildGateway(t))
+	var mu sync.Mutex
+	over, asked := map[string][]Transport{}, map[string][]HTTP{}
+	for i, transport := range Transports() {
+		version := HTTPs()[i]
+		t.Run(string(transport)+" and "+string(version), func(t *testing.T) {
+			cfg := Config{Command: command, Transport: transport, HTTP: version, Cases: only(func(c *Case) bool {
+				fits, _ := c.Over(transport)
+				return fits && !c.Slow && !c.Tokens
+			})}
+			cfg.played = func(c *Case, p *play) {
+				mu.Lock()
+				defer mu.Unlock()
+				if p.clients.Load() > 0 {
+					over[c.ID] = append(over[c.ID], transport)
+				}
+				if p.asked.Load() > 0 {
+					asked[c.ID] = append(asked[c.ID], version)
+				}
+			}
+			holds(t, cfg)
+		})
+	}
+	everywhere, inEach := 0, 0
+	for _, transports := range over {
+		if len(transports) == len(Transports()) {
+			everywhere++
+		}
+	}
+	for _, versions := range asked {
+		if len(versions) == len(HTTPs()) {
+			inEach++
+		}
+	}
+	if everywhere < 60 || inEach < 10 {
+		t.Errorf("%d cases had a client of each transport, want 60; %d asked over each version of HTTP, want 10", everywhere, inEach)
+	}
+	t.Logf("%d cases had a client of each transport, %d asked over each version of HTTP", everywhere, inEach)
+}
+
+// built is a folder with our gateway, which TestMain removes.
+var built = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "planeg-test")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", filepath.Join(folder, "stagedoor"), "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput() //nolint:noctx // all tests wait for it
+	if err != nil {
+		err = fmt.Errorf("build the gateway: %w\n%s", err, out)
+	}
+	return folder, err
+})
+
 func buildGateway(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "stagedoor")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/stagedoor-dev/stagedoor/edge/cmd/stagedoor").CombinedOutput()
+	folder, err := built()
 	if err != nil {
-		t.Fatalf("build the gateway: %v\n%s", err, out)
+		t.Fatal(err)
 	}
-	return binary
+	return filepath.Join(folder, "stagedoor")
 }
 
 func only(fits func(*Case) bool) []*Case {
@@ -82,7 +153,7 @@ func TestCasesNameWhatTheyAreAbout(t *testing.T) {
 
 func TestAGatewayThatDoesNotComeUp(t *testing.T) {
 	for command, why := range map[string]string{"exit 3": "it ended", "sleep 60": "it is not ready"} {
-		_, err := StartGateway(t.Context(), command, 300*time.Millisecond)
+		_, err := startGateway(t.Context(), command, ways{}, 300*time.Millisecond)
 		if !errors.Is(err, ErrNoGateway) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", command, err)
 		}
@@ -97,16 +168,16 @@ func TestAGatewayThatDoesNotComeUp(t *testing.T) {
 func TestACaseIsRepeatedAsItWasRun(t *testing.T) {
 	cfg := Config{
 		Command: "gw --port {port}", Repeat: 3, Patience: 2.5, StartTimeout: time.Minute, RunnerToken: "secret", ClientToken: "secret",
-		AdminToken: "secret", Again: verdict.Again{Environment: []string{"CONFORM_X=1"}},
+		AdminToken: "secret", Transport: WebTransport, HTTP: HTTP3, Again: verdict.Again{Environment: []string{"CONFORM_X=1"}},
 	}
-	want := "CONFORM_X=1 conform gateway --gateway 'gw --port {port}' --case GX-01 --repeat 3 --patience 2.5 --start-timeout 1m0s" +
+	want := "CONFORM_X=1 conform gateway --gateway 'gw --port {port}' --case GX-01 --transport webtransport --http h3 --repeat 3 --patience 2.5 --start-timeout 1m0s" +
 		` --runner-token "$RUNNER_TOKEN" --client-token "$CLIENT_TOKEN" --admin-token "$ADMIN_TOKEN"`
 	if got := cfg.again("GX-01"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-func TestCasesAreSkippedForWantOfTokens(t *testing.T) {
+func TestCasesAreSkippedForWantOfWhatTheyNeed(t *testing.T) {
 	for _, c := range []struct {
 		cfg  Config
 		fits func(*Case) bool
@@ -114,6 +185,7 @@ func TestCasesAreSkippedForWantOfTokens(t *testing.T) {
 	}{
 		{Config{}, func(c *Case) bool { return c.Tokens }, "tokens"},
 		{Config{RunnerToken: "r", ClientToken: "c"}, func(c *Case) bool { return c.Admin }, "admin"},
+		{Config{Transport: JSON}, func(c *Case) bool { return c.ID == "GCLI-06" || c.ID == "GCLI-08" }, "other transports"},
 	} {
 		c.cfg.Command, c.cfg.Cases = "exit 3", only(c.fits)
 		result := Run(t.Context(), c.cfg)
@@ -137,5 +209,30 @@ func TestAnInterruptedRunIsInconclusive(t *testing.T) {
 	}})
 	if status != verdict.Unknown || code != "GX-01/interrupted" {
 		t.Errorf("%s %s", status, code)
+	}
+}
+
+func TestAGatewayWithoutHTTP3(t *testing.T) {
+	t.Parallel()
+	command := buildGateway(t) + " gateway --listen 127.0.0.1:{port} --data {data} --insecure"
+	cfg := Config{Command: command, StartTimeout: time.Minute, Cases: only(func(c *Case) bool { return c.ID == "GWT-01" })}
+	result := Run(t.Context(), cfg)
+	if len(result.Cases) != 1 || result.Cases[0].Status != verdict.Skip || !slices.Equal(result.NotClaimed, []string{wtProfile}) {
+		t.Errorf("%+v, not claimed %v", result.Cases, result.NotClaimed)
+	}
+	for _, over := range []Config{{Transport: WebTransport}, {HTTP: HTTP3}} {
+		over.Command, over.StartTimeout, over.Cases = cfg.Command, cfg.StartTimeout, cfg.Cases
+		result := Run(t.Context(), over)
+		if c := result.Cases[0]; c.Status != verdict.NoStart || !strings.Contains(c.Message, "no HTTP/3") {
+			t.Errorf("over %s %s: %s %s", over.Transport, over.HTTP, c.Status, c.Message)
+		}
+	}
+}
+
+func TestWhyCasesAreNotForEveryTransport(t *testing.T) {
+	for _, c := range Cases() {
+		if (len(c.scope.transports) > 0) != (c.scope.why != "") {
+			t.Errorf("%s is for %v, because %q", c.ID, c.scope.transports, c.scope.why)
+		}
 	}
 }

@@ -27,14 +27,18 @@ type Case struct {
 	Tokens bool
 	// Admin: it does what only admins may; a gateway that asks for tokens takes theirs.
 	Admin bool
+	// WebTransport: it needs a gateway that has that, whatever the run's clients speak.
+	WebTransport bool
 
-	run func(*play)
+	scope scope
+	run   func(*play)
 }
 
 // play is one run of a case. Its methods that check end the case's goroutine where the check fails, as tests do.
 type play struct {
 	ctx                      context.Context
 	gateway                  *Gateway
+	ways                     ways
 	startTimeout             time.Duration
 	kind                     string // actor type
 	runnerToken, clientToken string
@@ -43,6 +47,8 @@ type play struct {
 	recorder                 *trace.Recorder
 	numbers                  atomic.Uint64
 	sockets                  atomic.Uint32
+	clients                  atomic.Uint32 // over the run's transport
+	asked                    atomic.Uint32 // over HTTP
 
 	mu   sync.Mutex
 	code string

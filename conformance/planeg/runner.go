@@ -12,12 +12,14 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/conformance/frame"
 	"github.com/stagedoor-dev/stagedoor/conformance/trace"
+	"github.com/stagedoor-dev/stagedoor/conformance/websocket"
 )
 
 // runner is a scripted runner on one socket. Pings are answered, and with resume what comes is acknowledged, unless the case
 // wants it otherwise.
 type runner struct {
 	*peer
+	conn    *websocket.Conn
 	hello   *runnerv1alpha1.Hello
 	welcome *runnerv1alpha1.Welcome
 	ledger  *frame.Ledger // under peer.mu
@@ -42,7 +44,8 @@ func (p *play) aHello(more ...string) *runnerv1alpha1.Hello {
 func (p *play) dial() *runner { return p.dialWith(frame.NewLedger()) }
 
 func (p *play) dialWith(ledger *frame.Ledger) *runner {
-	r := &runner{peer: p.open("runner", runnerPath, runnerProtocol, &runnerv1alpha1.Frame{}), ledger: ledger, number: p.sockets.Add(1)}
+	l := p.dialSocket("runner", runnerPath, runnerProtocol)
+	r := &runner{peer: p.open("runner", l, &runnerv1alpha1.Frame{}), conn: l.conn, ledger: ledger, number: p.sockets.Add(1)}
 	r.heard = r.hear
 	r.listen()
 	return r

@@ -20,6 +20,10 @@ type Config struct {
 	Cases        []*Case
 	Jobs         int
 	Repeat       int
+	// Transport is what clients speak, HTTP the version that is asked in, where a case does not say it; empty: the first of
+	// Transports, and of HTTPs.
+	Transport Transport
+	HTTP      HTTP
 	// Patience multiplies every time-out; 0: 1.
 	Patience float64
 	Version  string
@@ -27,6 +31,8 @@ type Config struct {
 	RunnerToken, ClientToken, AdminToken string
 	// Again is how a case is repeated by hand, without its words.
 	Again verdict.Again
+	// played, if not nil, is told of each play that passed.
+	played func(*Case, *play)
 	// Progress, if not nil, is told of each case when it is over, one at a time.
 	Progress func(verdict.Case)
 }
@@ -40,9 +46,9 @@ func Run(ctx context.Context, cfg Config) *verdict.Result {
 	if cfg.tokens() {
 		b.result.Claimed = append(b.result.Claimed, tokenProfile)
 	}
-	for _, profile := range []string{tokenProfile, adminProfile} {
+	for _, profile := range []string{tokenProfile, adminProfile, otherProfile} {
 		if slices.ContainsFunc(cfg.Cases, func(c *Case) bool { return cfg.lacks(c) == profile }) {
-			b.result.NotClaimed = append(b.result.NotClaimed, profile)
+			b.notClaimed(profile)
 		}
 	}
 	// The slow ones first, so that the others run beside them.
@@ -60,11 +66,24 @@ func Run(ctx context.Context, cfg Config) *verdict.Result {
 	return b.result
 }
 
+// notClaimed notes a profile, once.
+func (b *bench) notClaimed(profile string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(b.result.NotClaimed, profile) {
+		b.result.NotClaimed = append(b.result.NotClaimed, profile)
+	}
+}
+
 // What reports call plane G, and those of its cases that need a gateway with tokens, or an admin's where it has some.
 const (
 	profile      = "gateway"
 	tokenProfile = "tokens"
 	adminProfile = "admin"
+	// wtProfile is for a gateway with WebTransport, which needs a certificate. otherProfile is for cases of other transports than
+	// the run's.
+	wtProfile    = "webtransport"
+	otherProfile = "other transports"
 )
 
 // Profile is what a case belongs to.
@@ -74,6 +93,8 @@ func (c *Case) Profile() string {
 		return tokenProfile
 	case c.Admin:
 		return adminProfile
+	case c.WebTransport:
+		return wtProfile
 	}
 	return profile
 }
@@ -88,7 +109,22 @@ func (cfg *Config) lacks(c *Case) string {
 	case c.Admin && cfg.ClientToken != "" && cfg.AdminToken == "":
 		return adminProfile
 	}
+	if fits, _ := c.Over(cfg.ways().transport); !fits {
+		return otherProfile
+	}
 	return ""
+}
+
+// ways are what the run asks for, with the defaults filled in.
+func (cfg *Config) ways() ways {
+	w := ways{cfg.Transport, cfg.HTTP}
+	if w.transport == "" {
+		w.transport = WebSocket
+	}
+	if w.http == "" {
+		w.http = HTTP1
+	}
+	return w
 }
 
 func rank(c *Case) int {
@@ -142,7 +178,7 @@ func (b *bench) gateway(c *Case) (*Gateway, error) {
 	if !c.Alone && b.shared != nil && b.shared.Alive() {
 		return b.shared, nil
 	}
-	g, err := StartGateway(b.ctx, b.cfg.Command, b.cfg.StartTimeout)
+	g, err := startGateway(b.ctx, b.cfg.Command, b.cfg.ways(), b.cfg.StartTimeout)
 	if err != nil {
 		b.refused = err
 		return nil, err
@@ -178,6 +214,9 @@ func (b *bench) run(c *Case) verdict.Case {
 func (b *bench) once(v *verdict.Case, c *Case) {
 	if lacking := b.cfg.lacks(c); lacking != "" {
 		v.Status, v.Profile = verdict.Skip, lacking
+		if lacking == otherProfile {
+			_, v.Message = c.Over(b.cfg.ways().transport)
+		}
 		return
 	}
 	g, err := b.gateway(c)
@@ -195,12 +234,17 @@ func (b *bench) once(v *verdict.Case, c *Case) {
 		}
 		return
 	}
+	if c.WebTransport && !g.http3 {
+		b.notClaimed(wtProfile)
+		v.Status, v.Profile, v.Message = verdict.Skip, wtProfile, "the gateway has no HTTP/3: no answer over TLS names it in Alt-Svc"
+		return
+	}
 	factor := b.cfg.Patience
 	if factor <= 0 {
 		factor = 1
 	}
 	p := &play{
-		ctx: b.ctx, gateway: g, startTimeout: b.cfg.StartTimeout, factor: factor,
+		ctx: b.ctx, gateway: g, ways: b.cfg.ways(), startTimeout: b.cfg.StartTimeout, factor: factor,
 		runnerToken: b.cfg.RunnerToken, clientToken: b.cfg.ClientToken, adminToken: b.cfg.AdminToken,
 	}
 	began := time.Now()
@@ -209,6 +253,9 @@ func (b *bench) once(v *verdict.Case, c *Case) {
 	v.TookMs = max(v.TookMs, float64(time.Since(began).Microseconds())/1000)
 	if status == verdict.Pass {
 		v.Passes++
+		if b.cfg.played != nil {
+			b.cfg.played(c, p)
+		}
 		return
 	}
 	if v.Status == verdict.Pass {

@@ -49,6 +49,30 @@ func TestMessagesCrossInEveryShape(t *testing.T) {
 	}
 }
 
+func TestTLSIsSpokenBelow(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := Accept(w, r, "proto")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, message, _ := c.Read()
+		_ = c.Write(Text, message)
+	}))
+	defer s.Close()
+	c, err := Dial(t.Context(), "wss"+strings.TrimPrefix(s.URL, "https"), "proto", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Write(Binary, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if op, message, err := c.Read(); err != nil || op != Text || string(message) != "x" {
+		t.Errorf("opcode %d, %q, error %v", op, message, err)
+	}
+}
+
 func TestControlFramesAreHandled(t *testing.T) {
 	server, client := pair(t)
 	if err := client.Write(Ping, []byte("?")); err != nil {

@@ -166,7 +166,7 @@ func (s *streamed) serve(l *lane) {
 	for err == nil && b.Receive(data) {
 		data, err = l.frames.next()
 	}
-	if errors.Is(err, errFrameSize) || errors.Is(err, errFrameLate) || errors.Is(err, errMemory) {
+	if errors.Is(err, errFrameSize) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errFrameLate) || errors.Is(err, errMemory) {
 		s.a.Garbled(err)
 	}
 	lost := !errors.Is(err, io.EOF)
@@ -198,6 +198,7 @@ func (s *streamed) serveControl(l *lane, data []byte) {
 	}
 	switch {
 	case errors.Is(err, errFrameSize):
+		s.handler.cfg.Session.Stats.FramesMalformed.Inc()
 		s.a.Close(wire.RequestInvalidFrame.Newf("Framing: %v.", err), commonv1alpha1.Reconnect_RECONNECT_ANY)
 	case errors.Is(err, errFrameLate):
 		s.a.Leave(wire.SessionPingTimedOut.New())
@@ -206,7 +207,7 @@ func (s *streamed) serveControl(l *lane, data []byte) {
 	case err != nil:
 		s.Finish(nil, nil) // the client is gone, or does as if it were
 	}
-	s.ending.Wait() // until the farewell is out
+	<-s.conn.Context().Done() // whatever ends the reading ends the session, behind its farewell
 }
 
 // Send implements session.Socket.

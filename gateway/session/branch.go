@@ -83,7 +83,11 @@ func (b *Branch) Receive(data []byte) bool {
 	defer s.reading.Unlock()
 	for len(data) > 0 {
 		raw, rest, err := wire.NextFrame(data, a.sessions.cfg.Limits.MaxFrame)
-		if err != nil || a.gone.Load() || b.ch != nil && !b.current(s) || !a.frame(raw, b) {
+		if err != nil {
+			a.Garbled(err)
+			return false
+		}
+		if a.gone.Load() || b.ch != nil && !b.current(s) || !a.frame(raw, b) {
 			return false
 		}
 		data = rest

@@ -3,7 +3,10 @@ package broken
 // clients are mistakes with what a client's socket brings.
 func clients() []Mutant {
 	return []Mutant{
-		mutant("second-hello-fatal", "ends a session for a second Hello", "GCLI-01", first(
+		mutant("hello-required", "begins no session without Hello", "GCLI-01", patch{
+			session + "receive.go", "\tif s == nil {\n\t\tif !a.hello(", "\tif s == nil {\n\t\tif wrong(\"hello-required\") { a.Leave(wire.RequestInvalid.New()); return false }\n\t\tif !a.hello(",
+		}),
+		mutant("second-hello-fatal", "ends a session for a second Hello", "GCLI-19", first(
 			"second-hello-fatal", session+"receive.go",
 			`a.fault(wire.RequestInvalid.Newf("A session has one Hello, and it comes first."))`,
 			`a.Leave(wire.RequestInvalid.New()); return false`,
@@ -15,9 +18,17 @@ func clients() []Mutant {
 		mutant("both-targets-taken", "takes calls with both connection and target", "GCLI-04",
 			never("both-targets-taken", session+"call.go", `case m.Connection != 0 && (m.Target != nil || m.TargetID != "")`, `:`)),
 		mutant("connection-numbers-unread", "takes connections under any number", "GCLI-05",
-			never("connection-numbers-unread", session+"connection.go", `case n <= s.lastConn`, `:`)),
+			never("connection-numbers-unread", session+"connection.go", `case !s.numbers.free(n)`, `:`)),
+		mutant("connection-numbers-grow", "refuses a connection number that is lower than one before", "GCLI-05 GTRN-01",
+			never("connection-numbers-grow", session+"numbers.go", `return in`, ` || n > u.highest`)),
+		mutant("no-connection-as-closed", "says of a connection that was never there that it was closed", "GCLI-20", first(
+			"no-connection-as-closed", session+"call.go", `return wire.ConnectionNotFound.Newf("The session has no open connection %d.", m.Connection)`, `return wire.ConnectionClosed.New()`,
+		)),
+		mutant("cancels-on-channel-0", "counts the CancelCall of a connection's call on channel 0", "GCLI-21", patch{
+			session + "receive.go", "s.count(m.GetConnection(), size)\n\t\ts.cancel(", "s.count(map[bool]uint64{false: m.GetConnection()}[wrong(\"cancels-on-channel-0\")], size)\n\t\ts.cancel(",
+		}),
 		mutant("garbage-fatal", "ends a session for a frame that cannot be read", "GCLI-06", patch{
-			session + "form.go", "\t\ta.unreadable(0, size)\n\t\ta.fault(", "\t\tif wrong(\"garbage-fatal\") { a.Leave(wire.RequestInvalidFrame.New()); return false }\n\t\ta.unreadable(0, size)\n\t\ta.fault(",
+			session + "form.go", "\t\ta.unreadable(from.channel(0), size)\n\t\ta.fault(", "\t\tif wrong(\"garbage-fatal\") { a.Leave(wire.RequestInvalidFrame.New()); return false }\n\t\ta.unreadable(from.channel(0), size)\n\t\ta.fault(",
 		}),
 		mutant("client-framing-unsaid", "leaves a client without a word where framing is wrong", "GCLI-07", first(
 			"client-framing-unsaid", session+"form.go",
@@ -30,7 +41,7 @@ func clients() []Mutant {
 		)),
 		mutant("silent-clients-kept", "keeps clients that say nothing", "GCLI-10",
 			unless("silent-clients-kept", session+"attachment.go", `a.Leave(wire.SessionHelloTimedOut.New())`)),
-		mutant("arrived-repeated", "sends a client again what it has", "GCLI-11",
+		mutant("arrived-repeated", "sends a client again what it has", "GCLI-11 GTRN-02",
 			unless("arrived-repeated", session+"resume.go", `s.forget(ch, frames)`)),
 		mutant("tokens-kept", "takes a resume token again and again", "GCLI-12",
 			patch{session + "resume.go", `(token == s.resume.token || token == s.resume.taken)`, `(wrong("tokens-kept") || token == s.resume.token || token == s.resume.taken)`},
@@ -61,7 +72,7 @@ func sessions() []Mutant {
 		mutant("client-pings-unanswered", "answers no Ping of a client", "GSESS-01",
 			unless("client-pings-unanswered", session+"receive.go", `s.send(nil, &clientv1alpha1.Pong{Nonce: m.GetNonce(), NowMs: time.Now().UnixMilli()})`)),
 		mutant("clients-unpinged", "sends no Ping to a client that says nothing", "GSESS-02",
-			unless("clients-unpinged", session+"attachment.go", `s.ping(a)`)),
+			unless("clients-unpinged", session+"attachment.go", `s.ping(a, quiet < 2*every)`)),
 		mutant("slow-readers-kept", "loses what a client does not read, and keeps its session", "GSESS-03",
 			first("slow-readers-kept", session+"session.go", `s.cfg.Stats.Limit(stats.MaxSessionQueue)`, `return`)),
 		mutant("kept-unbounded", "keeps all that it has sent", "GSESS-04",
@@ -90,12 +101,15 @@ func requests() []Mutant {
 		mutant("deadlines-unread", "does not read the deadline of a call over HTTP", "GHTTP-04",
 			behind("deadlines-unread", api+"action.go", `text := parameter(r, "deadlineMs", "Stagedoor-Deadline-Ms")`, `text = ""`)),
 		mutant("metadata-empty", "does not say what it is", "GHTTP-05", first(
-			"metadata-empty", api+"meta.go", "h.reply(w, r, http.StatusOK, map[string]any{\n\t\t\"name\"", `h.reply(w, r, http.StatusOK, map[string]any{}); return`,
+			"metadata-empty", api+"meta.go", `h.reply(w, r, http.StatusOK, about)`, `about = map[string]any{}`,
 		)),
 		mutant("own-origin-refused", "refuses requests from its own origin", "GHTTP-06",
 			never("own-origin-refused", api+"cors.go", `strings.EqualFold(u.Host, r.Host)`, "\n")),
 		mutant("foreign-origins-served", "serves those whose origin may not ask", "GHTTP-06", patch{
 			api + "cors.go", "if !h.allowed(origin, r) {\n", "if !h.allowed(origin, r) {\n\t\tif wrong(\"foreign-origins-served\") { return true }\n",
+		}),
+		mutant("http3-otherwise", "answers what it cannot do by another status over HTTP/3", "GHTTP-08", patch{
+			api + "body.go", "status int, v any) {\n", "status int, v any) {\n\tif wrong(\"http3-otherwise\") && r.ProtoMajor == 3 && status >= 400 { status = 500 }\n",
 		}),
 		mutant("hooks-skipped", "destroys actors from outside without their hook", "GHTTP-07",
 			patch{route + "ensure.go", `if info.State == idle.String() && !`, `if wrong("hooks-skipped") || info.State == idle.String() && !`}),

@@ -12,7 +12,7 @@ const (
 // Config is how the program that Build makes is tried, but for the cases. Its windows are small, so that the cases of credit are about
 // credit.
 func Config(program string) killmatrix.GatewayConfig {
-	command := program + " gateway --listen 127.0.0.1:{port} --data {data} --limit-max-event 8192 --limit-event-window 65536"
+	command := program + " gateway --listen 127.0.0.1:{port} --data {data} --tls-cert {cert} --tls-key {key} --limit-max-event 8192 --limit-event-window 65536"
 	cfg := killmatrix.GatewayConfig{
 		Command:     command + " --insecure",
 		WithTokens:  command + " --runner-token " + runnerToken + " --client-token " + clientToken + " --admin-token " + adminToken,

@@ -31,7 +31,7 @@ type patch struct {
 
 // All is the whole table, by area, in a fixed order.
 func All() []Mutant {
-	return slices.Concat(gates(), fencing(), credits(), calls(), lives(), places(), errs(), handshakes(), frames(), resumes(), clients(), sessions(), requests(), values())
+	return slices.Concat(gates(), fencing(), credits(), calls(), lives(), places(), errs(), handshakes(), frames(), resumes(), clients(), sessions(), requests(), values(), streams(), lanes(), loose())
 }
 
 // main is the gateway's program.
@@ -74,11 +74,11 @@ var heldCall func()
 
 // unheld says whether the gate lets an output through.
 func unheld(msg any) bool {
-	switch msg.(type) {
+	switch msg := msg.(type) {
 	case *wire.CallResult:
 		return wrong("results-unheld")
 	case *wire.Emit:
-		return wrong("events-unheld")
+		return wrong("events-unheld") || wrong("loose-unheld") && msg.Unreliable
 	case *runnerv1alpha1.ConnectionClose:
 		return wrong("closes-unheld")
 	case *runnerv1alpha1.ConnectionState:
