@@ -65,6 +65,7 @@ var sdks = map[string][]string{
 	},
 	"clients/go": {
 		"google.golang.org/protobuf", "github.com/lxzan/gws", "github.com/fxamacker/cbor/v2",
+		"github.com/quic-go/quic-go", "github.com/quic-go/webtransport-go",
 	},
 }
 

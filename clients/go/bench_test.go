@@ -90,7 +90,7 @@ func BenchmarkSession(b *testing.B) {
 		s.take(&out, c.since)
 		answer.ID = c.id
 		in = wire.AppendMessage(in[:0], answer)
-		if err := s.receive(in, c.since); err != nil {
+		if err := s.receive(nil, in, c.since); err != nil {
 			b.Fatal(err)
 		}
 		<-c.done
@@ -109,7 +109,7 @@ func BenchmarkEvent(b *testing.B) {
 	data := encoded(event(1, "count", 7))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.receive(data, conn.openedAt); err != nil {
+		if err := s.receive(nil, data, conn.openedAt); err != nil {
 			b.Fatal(err)
 		}
 		<-got

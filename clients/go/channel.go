@@ -30,9 +30,17 @@ type channel struct {
 	conn   *Connection // nil: number 0, or the connection has left it
 	ended  bool        // the gateway's last frame on it has come
 
-	kept  fifo[frame] // written and not acknowledged
-	acked uint64      // written before those in kept
-	again int         // of kept: those that the present socket was given; the rest goes again
+	kept    fifo[frame]        // written and not acknowledged
+	acked   uint64             // written before those in kept
+	again   int                // of kept: those that the present stream was given; the rest goes again
+	control fifo[wire.Message] // written after those and before calls
+	queued  bool               // in session.ready
+	parked  bool               // in session.parked
+
+	lane    *lane  // nil: it has none now
+	pausing bool   // the next lane waits for its time
+	losses  int    // of lanes in a row between which nothing was achieved
+	mark    uint64 // acked and received at the last loss
 
 	received uint64 // counted frames that came
 	told     uint64 // of these, acknowledged
@@ -56,12 +64,6 @@ func (f frame) weight() int {
 // isMoot tells whether nobody needs it any more, provided that the gateway never got it.
 func (f frame) isMoot() bool { return f.call != nil && f.call.state == callDone && !f.call.oneway }
 
-// counted is a frame that was not written yet.
-type counted struct {
-	channel *channel
-	message wire.Message
-}
-
 // channel finds a channel by its number; nil: there is none any more.
 func (s *session) channel(number uint64) *channel {
 	if number == 0 {
@@ -73,6 +75,14 @@ func (s *session) channel(number uint64) *channel {
 // inbound is the channel that a frame about the connection came on: after its end all comes on channel 0 [SESS-12].
 func (s *session) inbound(connection uint64) *channel {
 	if ch := s.channel(connection); ch != nil && !ch.ended {
+		return ch
+	}
+	return &s.zero
+}
+
+// outbound is where to speak of what was sent on the channel: it itself, unless the gateway has ended it [SESS-12].
+func (s *session) outbound(ch *channel) *channel {
+	if s.channel(ch.number) == ch && !ch.ended {
 		return ch
 	}
 	return &s.zero
@@ -114,7 +124,7 @@ func (s *session) list(ch *channel) {
 
 // takeAck acknowledges what has come, if it is time for it.
 func (s *session) takeAck(b *batch) {
-	if s.left || !s.ackNow && !(s.ackAlong && s.hasWork()) {
+	if s.left || s.phase != phaseReady || !s.ackNow && !(s.ackAlong && s.hasWork()) {
 		return
 	}
 	m := &clientv1alpha1.Ack{Received: make([]*clientv1alpha1.Received, 0, len(s.news))}
@@ -134,16 +144,22 @@ func (s *session) onAck(m *clientv1alpha1.Ack) error {
 		if ch == nil {
 			continue // forgotten
 		}
-		if r.GetFrames() > ch.acked+uint64(ch.again) {
+		if r.GetFrames() > ch.acked+uint64(ch.written()) {
 			return errCounts
 		}
 		s.release(ch, r.GetFrames())
 		s.forget(ch)
 	}
-	if s.queue.len() > 0 {
-		s.stir() // there may be room now
-	}
+	s.makeRoom()
 	return nil
+}
+
+// written is how many frames of kept the gateway can have got since it last said what it has.
+func (ch *channel) written() int {
+	if ch.losses > 0 && (ch.lane == nil || ch.lane.resuming) {
+		return ch.kept.len() // on the last one
+	}
+	return ch.again
 }
 
 // keepFrame keeps a frame that is written on the channel.
@@ -165,7 +181,7 @@ func (s *session) release(ch *channel, received uint64) {
 	for ch.acked < received && ch.kept.len() > 0 {
 		f := ch.kept.pop()
 		ch.acked++
-		ch.again--
+		ch.again = max(0, ch.again-1)
 		if f.call != nil && f.call.oneway {
 			s.complete(f.call, nil) // it can count as written
 		}
@@ -227,13 +243,7 @@ func (s *session) strand(ch *channel) {
 		}
 		s.drop(f)
 	}
-	var rest fifo[counted]
-	for _, m := range s.control.take() {
-		if m.channel != ch {
-			rest.push(m)
-		}
-	}
-	s.control = rest
+	ch.control = fifo[wire.Message]{}
 }
 
 // giveUp ends the calls of a channel that the gateway has lost.
@@ -249,8 +259,15 @@ func (s *session) giveUp(ch *channel, err *Error) {
 // forget drops a channel that has ended, once all that was sent on it has arrived [SESS-14].
 func (s *session) forget(ch *channel) {
 	if ch.ended && ch.kept.len() == 0 {
-		delete(s.channels, ch.number)
+		s.remove(ch)
 	}
+}
+
+// remove drops a channel at once.
+func (s *session) remove(ch *channel) {
+	s.dropKept(ch)
+	ch.control = fifo[wire.Message]{}
+	delete(s.channels, ch.number)
 }
 
 // excess is what is kept beyond what a gateway may leave unacknowledged while nothing more comes. Therefore waiting for it

@@ -1,12 +1,14 @@
 // Package client talks to a Stagedoor gateway: it calls the actions of actors, listens to their events, and creates and
 // destroys actors.
 //
-// A Client has one session with the gateway, over one WebSocket, which its handles and connections share. It opens the
-// socket when something needs it, and again when it was lost. Where the gateway allows it, the session then goes on: calls
+// A Client has one session with the gateway, over one WebSocket, or one WebTransport session with a stream for each
+// connection (Options.Transport), which its handles and connections share. It opens the socket when something needs it, and
+// again when it was lost. Where the gateway allows it, the session then goes on: calls
 // and events neither get lost nor come twice, calls wait, and connections only show StatusReconnecting meanwhile [SESS-15].
 // When it cannot go on (the gateway keeps it for 30 s by default, and not across its own restart), connections open anew,
 // which Connection.OnReset tells; a call that the gateway can have seen fails with session.lost and ran: maybe, any other
-// waits for the next session. The package never repeats a call that may have run, keeps nothing across processes, and
+// waits for the next session. Over WebTransport a stream that was lost alone is resumed alone: only its connection notices
+// [SESS-20]. The package never repeats a call that may have run, keeps nothing across processes, and
 // follows no redirects.
 //
 // Clients, handles and connections are safe for concurrent use. Handles and connections need no closing for the sake of
@@ -15,6 +17,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 )
@@ -27,6 +30,7 @@ type Client struct {
 	session    *session
 	supervisor *supervisor
 	http       *api
+	udp        *udp
 	cancel     context.CancelFunc
 }
 
@@ -34,13 +38,24 @@ type Client struct {
 // gateway that is not there shows at the first use.
 func New(endpoint string, options Options) (*Client, error) {
 	options = options.withDefaults()
+	if options.Transport != WebSocket && options.Transport != WebTransport {
+		return nil, fmt.Errorf("options: there is no transport %q", options.Transport)
+	}
 	e, err := parseEndpoint(endpoint, options)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := newSession(options, e.token, e.namespace)
-	return &Client{session: s, supervisor: newSupervisor(ctx, s, e), http: newAPI(ctx, options, e), cancel: cancel}, nil
+	c := &Client{session: s, udp: &udp{options: options, endpoint: e}, cancel: cancel}
+	c.http = newAPI(ctx, options, e, c.udp)
+	c.supervisor = newSupervisor(ctx, s, func(ctx context.Context) (socket, error) {
+		if options.Transport == WebTransport {
+			return openWebTransport(ctx, s, e, c.udp)
+		}
+		return openWebSocket(ctx, s, e)
+	})
+	return c, nil
 }
 
 // Close ends the session and all connections; what is under way fails with client.closed. Without socket the gateway cannot
@@ -52,6 +67,7 @@ func (c *Client) Close() error {
 	c.cancel()
 	c.supervisor.running.Wait()
 	c.http.close()
+	c.udp.close()
 	return nil
 }
 

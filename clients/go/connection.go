@@ -71,7 +71,7 @@ type Connection struct {
 	channel  *channel // nil: it is neither opening nor open
 	actorID  string
 	id       string
-	held     fifo[*call]              // calls that wait for it to open
+	queue    fifo[*call]              // calls of which no byte was written; they go while it is open
 	wanted   map[string]*subscription // events with handlers
 	asked    map[string]bool          // events that the gateway was asked for, on this opening
 	apart    bool                     // an open with all events was refused for one of them: subscribe one by one

@@ -84,5 +84,15 @@ func (e endpoint) connectURL() string {
 	return u.String() + "/v1/connect"
 }
 
+// webTransportURL is the WebTransport session's address.
+func (e endpoint) webTransportURL() string {
+	u := e.base
+	u.Scheme = "https"
+	if !e.secure() {
+		u.Host = e.address() // the port of https is another one
+	}
+	return u.String() + "/v1/connect"
+}
+
 // actorURL is the address of an actor's HTTP resource.
 func (e endpoint) actorURL(t *target) string { return e.base.String() + "/v1/actors/" + t.segment() }

@@ -27,6 +27,27 @@ func Example() {
 	fmt.Println(n)
 }
 
+// In development the gateway's certificate is trusted for its hash, which an endpoint with http:// has the client ask for. A
+// gateway with a certificate of its own is https://.
+func ExampleOptions_webTransport() {
+	c, err := client.New("http://127.0.0.1:6420", client.Options{Transport: client.WebTransport})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	game := c.GetOrCreate("game", []string{"42"}).Connect(client.ConnectOptions{
+		Setup: func(conn *client.Connection) {
+			// Events that the actor sends with BroadcastUnreliable come as datagrams: at once, or not at all.
+			client.On(conn, "position", func(at [2]float64) { fmt.Println(at) })
+		},
+	})
+	defer game.Close()
+	if err := game.Call(context.Background(), "start", nil); err != nil {
+		log.Print(err)
+	}
+}
+
 func ExampleHandle_Connect() {
 	c, err := client.New("http://127.0.0.1:6420", client.Options{})
 	if err != nil {

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -19,9 +21,9 @@ func busySession(t testing.TB) (*session, *call, *Connection) {
 	h := &Handle{client: &Client{session: s}, target: byID("x")}
 	open := h.Connect(ConnectOptions{Setup: func(c *Connection) { On(c, "n", func(int) {}) }})
 	h.Connect(ConnectOptions{})
-	s.begin(time.Unix(0, 0))
+	s.begin(nil, time.Unix(0, 0))
 	now := time.Unix(0, 0)
-	if err := s.receive(encoded(grant("t"), &clientv1alpha1.ConnectionOpened{Connection: 1}), now); err != nil {
+	if err := s.receive(nil, encoded(grant("t"), &clientv1alpha1.ConnectionOpened{Connection: 1}), now); err != nil {
 		t.Fatal(err)
 	}
 	open.On("m", func(Event) {})
@@ -65,9 +67,9 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 3, 0xd2, 5, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, c, conn := busySession(t)
-		if err := s.receive(data, time.Unix(10, 0)); err != nil {
+		if err := s.receive(nil, data, time.Unix(10, 0)); err != nil {
 			anotherSocket(s, err)
-			if err := s.receive(encoded(grant("u")), time.Unix(11, 0)); err != nil {
+			if err := s.receive(nil, encoded(grant("u")), time.Unix(11, 0)); err != nil {
 				t.Fatalf("the next session is not usable: %v", err)
 			}
 		}
@@ -94,7 +96,7 @@ func FuzzResume(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, c, conn := busySession(t)
 		anotherSocket(s, errGoodbye)
-		err := s.receive(data, time.Unix(11, 0))
+		err := s.receive(nil, data, time.Unix(11, 0))
 		for b := (batch{}); s.take(&b, time.Unix(11, 0)); b.reset() {
 			s.wrote(&b)
 		}
@@ -102,7 +104,7 @@ func FuzzResume(f *testing.F) {
 			err = errGoodbye
 		}
 		anotherSocket(s, err)
-		if err := s.receive(encoded(grant("v")), time.Unix(12, 0)); err != nil {
+		if err := s.receive(nil, encoded(grant("v")), time.Unix(12, 0)); err != nil {
 			t.Fatalf("the next session is not usable: %v", err)
 		}
 		wantOver(t, s, c, conn)
@@ -114,8 +116,8 @@ func anotherSocket(s *session, err error) {
 	if !errors.Is(err, errGoodbye) && !errors.Is(err, errRejected) {
 		s.leave()
 	}
-	s.end(err, &batch{}, 0, time.Unix(10, 0))
-	s.begin(time.Unix(11, 0))
+	s.end(err, nil, time.Unix(10, 0))
+	s.begin(nil, time.Unix(11, 0))
 }
 
 // wantOver closes the session and checks that nothing is left of it.
@@ -130,6 +132,94 @@ func wantOver(t *testing.T, s *session, c *call, conn *Connection) {
 	if conn.Status() != StatusClosed || s.waiting != 0 || s.kept != 0 || len(s.unanswered) != 0 {
 		t.Fatalf("status %v, %d bytes wait, %d are kept, %d calls", conn.Status(), s.waiting, s.kept, len(s.unanswered))
 	}
+}
+
+// FuzzLane: whatever comes on the stream of a connection, or as a datagram, the same.
+func FuzzLane(f *testing.F) {
+	e := event(1, "n", 1)
+	e.Unreliable = true
+	for _, seed := range [][]any{
+		{event(1, "n", 1), &wire.ClientCallResult{ID: 4, Connection: 1}},
+		{closedBy(1, wire.ConnectionClosed, never), event(1, "n", 1)},
+		{&clientv1alpha1.ConnectionResumed{Connection: 1, Frames: 1}, event(1, "n", 1)},
+		{&clientv1alpha1.ConnectionResumed{Connection: 1, Frames: 9}},
+		{event(2, "n", 1)},
+		{&clientv1alpha1.Ack{}},
+		{e},
+		{&commonv1alpha1.Ping{Nonce: 1}},
+	} {
+		f.Add(encoded(seed...), true)
+		f.Add(encoded(seed...)[wire.HeaderLen:], false)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, resuming bool) {
+		s, c, conn := busySession(t)
+		now := time.Unix(10, 0)
+		anotherSocket(s, errGoodbye)
+		s.end(errGoodbye, nil, now)
+		s.begin(func(*lane) {}, now)
+		if err := s.receive(nil, encoded(resumed("u", 0, 0, 1, 1, 2, 1)), now); err != nil {
+			t.Fatal(err)
+		}
+		l := conn.channel.lane
+		if !resuming {
+			if err := s.receive(l, encoded(&clientv1alpha1.ConnectionResumed{Connection: 1, Frames: 1}), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.receiveDatagram(data, now)
+		if err := s.receive(l, data, now); err == nil {
+			s.loseLane(l, errGoodbye, rest{batch: &batch{}}, now)
+		}
+		wantOver(t, s, c, conn)
+	})
+}
+
+// FuzzInflow: a stream is cut into the frames that it holds, however it comes, and nothing is added.
+func FuzzInflow(f *testing.F) {
+	f.Add(encoded(event(1, "n", 1), event(1, "n", make([]byte, 3*idleBuffer))), uint8(7))
+	f.Add(encoded(event(1, "n", make([]byte, 3*busyBuffer))), uint8(255))
+	f.Add([]byte{0, 0, 0, 0}, uint8(1))
+	f.Add([]byte{0xff, 0, 0, 0, 1}, uint8(3))
+	f.Fuzz(func(t *testing.T, data []byte, step uint8) {
+		in := &inflow{from: &inSteps{data, int(step)}, limit: 1 << 17}
+		var got []byte
+		for {
+			frames, err := in.next()
+			if err != nil {
+				break
+			}
+			got = append(got, frames...)
+		}
+		want := 0
+		for {
+			_, rest, err := wire.NextFrame(data[want:], 1<<17)
+			if err != nil {
+				break
+			}
+			want = len(data) - len(rest)
+		}
+		if !bytes.Equal(got, data[:want]) {
+			t.Fatalf("%x, want %x", got, data[:want])
+		}
+	})
+}
+
+// inSteps reads at most so many bytes at once; 0: any number.
+type inSteps struct {
+	data []byte
+	step int
+}
+
+func (r *inSteps) Read(p []byte) (int, error) {
+	if len(r.data) == 0 {
+		return 0, io.EOF
+	}
+	if r.step > 0 {
+		p = p[:min(len(p), r.step)]
+	}
+	n := copy(p, r.data)
+	r.data = r.data[n:]
+	return n, nil
 }
 
 // FuzzEvent: event bodies are decoded on the handlers' goroutine.

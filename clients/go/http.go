@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -27,26 +28,41 @@ type api struct {
 	options  Options
 	endpoint endpoint
 	client   *http.Client
+	close    func()
 }
 
-func newAPI(ctx context.Context, o Options, e endpoint) *api {
+func newAPI(ctx context.Context, o Options, e endpoint, u *udp) *api {
 	a := &api{ctx: ctx, options: o, endpoint: e}
-	a.client = &http.Client{
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return dialPlain(ctx, o, network, address)
-			},
-			TLSClientConfig:     o.TLS.Clone(),
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1, like the WebSocket
-			TLSHandshakeTimeout: o.DialTimeout,
-			IdleConnTimeout:     90 * time.Second,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // keeps the token here
+	if o.Transport == WebTransport {
+		h3 := overHTTP3(ctx, u)
+		a.client, a.close = httpClient(h3), func() { _ = h3.Close() }
+		a.endpoint.base.Scheme = "https"
+		return a
 	}
+	h1 := overHTTP1(o, e)
+	a.client, a.close = httpClient(h1), h1.CloseIdleConnections
 	return a
 }
 
-func (a *api) close() { a.client.CloseIdleConnections() }
+// overHTTP1 makes requests over HTTP/1.1, like the WebSocket's.
+func overHTTP1(o Options, e endpoint) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialPlain(ctx, o, network, address)
+		},
+		TLSClientConfig:     tlsConfig(o, e, o.CertificateHashes),
+		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout: o.DialTimeout,
+		IdleConnTimeout:     requestIdle,
+	}
+}
+
+func httpClient(t http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // keeps the token here
+	}
+}
 
 // creation is the body of PUT and POST. An input is never empty where it is present [PAY-3].
 type creation struct {
@@ -121,13 +137,15 @@ func (a *api) request(ctx context.Context, method string, t *target, body any) (
 		defer cancel()
 	}
 	defer context.AfterFunc(a.ctx, cancel)()
+	var reached atomic.Bool
+	bounded = httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
 	request, fault := a.compose(bounded, method, t, body)
 	if fault != nil {
 		return nil, fault
 	}
 	response, err := a.client.Do(request)
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, a.failure(ctx, err, reached.Load())
 	}
 	defer func() { _ = response.Body.Close() }()
 	return a.read(ctx, response)
@@ -162,10 +180,10 @@ func (a *api) compose(ctx context.Context, method string, t *target, body any) (
 	return request, nil
 }
 
-// failure is the error of a request without answer.
-func (a *api) failure(ctx context.Context, err error) *Error {
+// failure is the error of a request without answer. reached: there was a connection for it.
+func (a *api) failure(ctx context.Context, err error, reached bool) *Error {
 	err = withoutURL(err)
-	dialing := errors.Is(err, errDial)
+	dialing := !reached
 	ran := wire.RanMaybe
 	if dialing {
 		ran = wire.RanNo
@@ -186,7 +204,7 @@ func (a *api) failure(ctx context.Context, err error) *Error {
 func (a *api) read(ctx context.Context, r *http.Response) ([]byte, *Error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, int64(a.options.MaxMessage)))
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, a.failure(ctx, err, true)
 	}
 	if r.StatusCode/100 == 2 {
 		return body, nil

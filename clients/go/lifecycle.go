@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
@@ -12,13 +13,14 @@ import (
 )
 
 // begin starts on a new socket: Hello, then, unless it asks to go on with the session, the connections and the calls
-// [SESS-2].
-func (s *session) begin(now time.Time) {
+// [SESS-2]. spawn is nil if the socket has no lanes.
+func (s *session) begin(spawn func(*lane), now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lapse(now)
-	s.phase, s.early, s.replies = phaseHello, 0, 0
-	s.link, s.again, s.news, s.ackNow, s.ackAlong = fifo[wire.Message]{}, nil, nil, false, false
+	s.phase, s.early, s.replies, s.spawn = phaseHello, 0, 0, spawn
+	s.link, s.news, s.ackNow, s.ackAlong = fifo[wire.Message]{}, nil, false, false
+	s.enlist(&s.zero)
 	s.rejected, s.goodbye, s.left = nil, nil, false
 	select {
 	case <-s.welcomed: // of the last socket
@@ -26,7 +28,7 @@ func (s *session) begin(now time.Time) {
 	}
 	hello := &clientv1alpha1.Hello{
 		Token: s.token, Namespace: s.namespace, Sdk: "stagedoor-go", SdkVersion: version,
-		Features: []string{wire.FeatureClientResume},
+		Features: []string{wire.FeatureClientResume, wire.FeatureClientUnreliable},
 	}
 	if s.resumeToken != nil {
 		s.phase, hello.Resume = phaseResume, s.claim()
@@ -52,9 +54,16 @@ type next struct {
 	resumable  bool // the session goes on
 }
 
-// end takes note that the socket is gone. last is the batch that was being written, of which the gateway may have got
-// wrote bytes. If the session is over, calls that the gateway can have seen end with session.lost; all others wait.
-func (s *session) end(cause error, last *batch, wrote int, now time.Time) next {
+// rest is a batch whose write did not come to its end: the gateway may have got so many bytes of it.
+type rest struct {
+	lane  *lane // nil: the socket has none
+	batch *batch
+	wrote int
+}
+
+// end takes note that the socket is gone, and what of it was not written to the end. If the session is over, calls that the
+// gateway can have seen end with session.lost; all others wait.
+func (s *session) end(cause error, rests []rest, now time.Time) next {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := next{welcomed: s.phase == phaseReady}
@@ -62,7 +71,12 @@ func (s *session) end(cause error, last *batch, wrote int, now time.Time) next {
 	if n.welcomed {
 		s.downSince, s.resumeUntil = now, now.Add(s.resumeFor)
 	}
-	s.takeBack(s.unsent(last, wrote))
+	for _, r := range rests {
+		if r.lane == nil || r.lane.channel.lane == r.lane { // else it has gone again on another one
+			s.takeBack(s.unsent(r))
+		}
+	}
+	s.dropLanes()
 	over := s.left || s.resumeToken == nil || !s.worthResuming()
 	var final *Error
 	switch {
@@ -97,11 +111,11 @@ func (s *session) end(cause error, last *batch, wrote int, now time.Time) next {
 
 // unsent is the calls of a batch of which no byte was written. They are kept no longer; a call that would then come behind
 // a later one of its channel stays where it is.
-func (s *session) unsent(last *batch, wrote int) []*call {
+func (s *session) unsent(r rest) []*call {
 	var calls []*call
-	for _, entry := range slices.Backward(last.calls) {
+	for _, entry := range slices.Backward(r.batch.calls) {
 		c := s.unanswered[entry.id]
-		if c != nil && entry.offset >= wrote && (!s.keeping || s.retract(c)) {
+		if c != nil && entry.offset >= r.wrote && (!s.keeping || s.retract(c)) {
 			calls = append(calls, c)
 		}
 	}
@@ -116,13 +130,22 @@ func (s *session) takeBack(calls []*call) {
 		c.state = callQueued
 		s.waiting += c.weight()
 		switch {
-		case c.conn == nil || c.conn.phase == connectionOpen:
+		case c.conn == nil:
 			s.queue.pushFront(c)
 		case c.conn.phase == connectionClosed:
 			s.complete(c, c.conn.closedError())
 		default:
-			c.conn.held.pushFront(c)
+			c.conn.queue.pushFront(c)
 		}
+	}
+}
+
+// dismissed takes note that the gateway closed the socket for a reason, of which the frame that says so may be lost [SESS-22].
+func (s *session) dismissed(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if group, code, _ := strings.Cut(reason, "."); s.phase != phaseReady && wire.LookupCode(group, code) != nil {
+		s.rejected = named(reason, "")
 	}
 }
 

@@ -24,10 +24,13 @@ type modelGateway struct {
 	session *modelSession
 	greeted bool // the present socket has had its Hello
 	refuses bool // sessions are forgotten
-	out     [][]byte
+	lanes   bool // the present socket has lanes
+	zero    *lane
+	out     map[*lane][][]byte // nil: of a socket without lanes
 	ran     map[int]bool
 	tokens  int
 	resets  int // sessions that were not resumed
+	limits  *clientv1alpha1.Limits
 }
 
 // modelSession is what the gateway keeps of a session.
@@ -35,7 +38,7 @@ type modelSession struct {
 	token, taken string // the second is void with the first frame behind Hello
 	channels     map[uint64]*modelChannel
 	forgotten    map[uint64]bool
-	lastOpen     uint64
+	used         map[uint64]bool
 	pending      []modelCall
 }
 
@@ -55,6 +58,9 @@ type modelChannel struct {
 	lost      bool     // the oldest of kept is missing
 	opened    bool
 	ended     bool
+	left      bool  // the client has ended its stream
+	givenUp   bool  // by the client, after so many lost lanes
+	lane      *lane // nil: none now
 	events    int
 	last      int // number that ran last
 }
@@ -65,11 +71,12 @@ func newModelSession() *modelSession {
 	return &modelSession{
 		channels:  map[uint64]*modelChannel{0: {}},
 		forgotten: map[uint64]bool{},
+		used:      map[uint64]bool{},
 	}
 }
 
 // receive takes one message of the client.
-func (g *modelGateway) receive(data []byte) {
+func (g *modelGateway) receive(l *lane, data []byte) {
 	for len(data) > 0 {
 		raw, rest, err := wire.NextFrame(data, 1<<20)
 		if err != nil {
@@ -84,12 +91,13 @@ func (g *modelGateway) receive(data []byte) {
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		g.handle(frame.Kind, m)
+		g.handle(l, frame.Kind, m)
 	}
 }
 
-func (g *modelGateway) handle(kind wire.Kind, m any) {
+func (g *modelGateway) handle(l *lane, kind wire.Kind, m any) {
 	if hello, ok := m.(*clientv1alpha1.Hello); ok {
+		g.zero = l
 		g.hello(hello)
 		return
 	}
@@ -98,8 +106,14 @@ func (g *modelGateway) handle(kind wire.Kind, m any) {
 	}
 	s := g.session
 	s.taken = "" // [SESS-16]
+	if resume, ok := m.(*clientv1alpha1.ConnectionResume); ok {
+		g.rejoin(l, resume)
+		return
+	}
 	if isCounted(kind) {
-		g.inbound(m).received++
+		ch := g.inbound(m)
+		ch.received++
+		g.expectLane(ch, l, m)
 	}
 	switch m := m.(type) {
 	case *clientv1alpha1.Ack:
@@ -135,10 +149,10 @@ func (g *modelGateway) inbound(m any) *modelChannel {
 		n = m.Connection
 	case *clientv1alpha1.ConnectionOpen:
 		n = m.GetConnection()
-		if n <= s.lastOpen {
-			g.t.Fatalf("connection %d was opened after %d", n, s.lastOpen)
+		if s.used[n] {
+			g.t.Fatalf("connection %d was opened twice", n)
 		}
-		s.lastOpen = n
+		s.used[n] = true
 		s.channels[n] = &modelChannel{number: n}
 	case interface{ GetConnection() uint64 }:
 		n = m.GetConnection()
@@ -154,8 +168,8 @@ func (g *modelGateway) hello(m *clientv1alpha1.Hello) {
 	if g.greeted {
 		g.t.Fatal("a second Hello")
 	}
-	g.greeted, g.out = true, nil
-	welcome := &clientv1alpha1.Welcome{Features: []string{wire.FeatureClientResume}, ResumeMs: 30_000}
+	g.greeted, g.out = true, map[*lane][][]byte{}
+	welcome := &clientv1alpha1.Welcome{Features: []string{wire.FeatureClientResume}, ResumeMs: 30_000, Limits: g.limits}
 	s := g.session
 	if r := m.GetResume(); r != nil && s != nil && !g.refuses && (string(r.GetToken()) == s.token || string(r.GetToken()) == s.taken) {
 		s.taken = string(r.GetToken())
@@ -171,7 +185,7 @@ func (g *modelGateway) hello(m *clientv1alpha1.Hello) {
 	g.tokens++
 	g.session.token = fmt.Sprint("token ", g.tokens)
 	welcome.ResumeToken = []byte(g.session.token)
-	g.out = append([][]byte{encoded(welcome)}, g.out...)
+	g.out[g.zero] = append([][]byte{encoded(welcome)}, g.out[g.zero]...)
 }
 
 // settle drops what the client has, and sends the rest again, channel by channel.
@@ -190,7 +204,7 @@ func (g *modelGateway) settle(received []*clientv1alpha1.Received) {
 		ch.told = ch.received
 		frames, ok := listed[n]
 		if !ok {
-			if !ch.ended || ch.delivered != ch.sent() {
+			if (!ch.ended || ch.delivered != ch.sent()) && !ch.givenUp {
 				g.t.Fatalf("the client has forgotten channel %d", n)
 			}
 			g.forget(n)
@@ -200,12 +214,20 @@ func (g *modelGateway) settle(received []*clientv1alpha1.Received) {
 			g.t.Fatalf("the client has %d frames of channel %d, %d were delivered", frames, n, ch.delivered)
 		}
 		g.acknowledged(ch, frames)
-		if ch.lost {
-			g.lose(ch, frames)
-			continue
+		if !g.lanes || n == 0 {
+			g.replay(ch, frames)
 		}
-		g.out = append(g.out, ch.kept...)
 	}
+}
+
+// replay sends what the client lacks.
+func (g *modelGateway) replay(ch *modelChannel, frames uint64) {
+	if ch.lost {
+		g.lose(ch, frames)
+		return
+	}
+	to, _ := g.way(ch)
+	g.out[to] = append(g.out[to], ch.kept...)
 }
 
 // lose ends a channel of which not everything was kept [SESS-17]. Its count goes on from what the client has.
@@ -239,7 +261,7 @@ func (g *modelGateway) onAck(m *clientv1alpha1.Ack) {
 		g.acknowledged(ch, r.GetFrames())
 		if ch.ended && len(ch.kept) == 0 {
 			g.ack(ch) // the last word about it [SESS-14]
-			g.forget(ch.number)
+			g.release(ch)
 		}
 	}
 }
@@ -260,8 +282,8 @@ func (g *modelGateway) forget(n uint64) {
 func (g *modelGateway) send(ch *modelChannel, m any) {
 	frame := encoded(m)
 	ch.kept = append(ch.kept, frame)
-	if g.greeted {
-		g.out = append(g.out, frame)
+	if to, ok := g.way(ch); ok {
+		g.out[to] = append(g.out[to], frame)
 	}
 }
 
@@ -282,7 +304,7 @@ func (g *modelGateway) end(ch *modelChannel, m proto.Message) {
 func (g *modelGateway) ack(ch *modelChannel) {
 	if g.greeted && ch.told < ch.received {
 		ch.told = ch.received
-		g.out = append(g.out, encoded(&clientv1alpha1.Ack{Received: counts(ch.number, ch.received)}))
+		g.out[g.zero] = append(g.out[g.zero], encoded(&clientv1alpha1.Ack{Received: counts(ch.number, ch.received)}))
 	}
 }
 

@@ -7,20 +7,21 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/stagedoor-dev/stagedoor/internal/wire"
+	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 )
 
 // Random schedules of calls, connections and cuts against a gateway written from the spec. With nothing but cuts, every
 // call and every event arrives once and in order; with sessions and channels lost besides, nothing arrives twice, what is
 // missing is told, and what is said not to have run did not. STAGEDOOR_SOAK=1 plays more schedules, from a seed of its own
-// each time; STAGEDOOR_SEED plays one again. [SESS-12] [SESS-14] [SESS-15] [SESS-16] [SESS-17] [CALL-1] [CALL-3].
+// each time; STAGEDOOR_SEED plays one again. With lanes, sockets of both kinds take turns. [SESS-12] [SESS-14] [SESS-15] [SESS-16] [SESS-17] [CALL-1] [CALL-3].
 func TestRandomCuts(t *testing.T) {
-	first, count := uint64(1), uint64(300)
+	first, count := uint64(1), uint64(200)
 	if os.Getenv("STAGEDOOR_SOAK") != "" {
 		first, count = uint64(time.Now().UnixNano()), 50_000
 	}
@@ -28,9 +29,10 @@ func TestRandomCuts(t *testing.T) {
 		first, count = must(strconv.ParseUint(text, 10, 64)), 1
 	}
 	for seed := first; seed < first+count && !t.Failed(); seed++ {
-		for _, harsh := range []bool{false, true} {
-			t.Run(fmt.Sprintf("seed %d harsh=%v", seed, harsh), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { newWorld(t, seed, harsh).run() })
+		for i := range 4 {
+			harsh, lanes := i%2 > 0, i/2 > 0
+			t.Run(fmt.Sprintf("seed %d harsh=%v lanes=%v", seed, harsh, lanes), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { newWorld(t, seed, harsh, lanes).run() })
 			})
 		}
 	}
@@ -45,8 +47,12 @@ type world struct {
 	h     *Handle
 	gw    *modelGateway
 
-	up      bool     // there is a socket
-	wire    [][]byte // written by the client, and on the way
+	up      bool // there is a socket
+	changes bool // some sockets have lanes
+	lanes   []*lane
+	writers []*lane
+	spawned chan *lane
+	wire    map[*lane][][]byte // written by the client, and on the way; nil: by a socket without lanes
 	batch   batch
 	number  int
 	under   []*underWay
@@ -70,14 +76,17 @@ type member struct {
 	closed bool
 }
 
-func newWorld(t *testing.T, seed uint64, harsh bool) *world {
+func newWorld(t *testing.T, seed uint64, harsh, lanes bool) *world {
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	w := &world{t: t, rnd: rnd, harsh: harsh}
+	w := &world{t: t, rnd: rnd, harsh: harsh, changes: lanes, wire: map[*lane][][]byte{}, spawned: make(chan *lane, 1024)}
 	w.s = newSession(Options{}.withDefaults(), "", "")
 	w.s.start = func() {}
 	w.s.random = rnd.Float64
 	w.h = &Handle{client: &Client{session: w.s}, target: byID("x")}
 	w.gw = &modelGateway{t: t, rnd: rnd, ran: map[int]bool{}}
+	if seed%2 > 0 {
+		w.gw.limits = &clientv1alpha1.Limits{MaxCalls: 3} // the others wait for their room
+	}
 	return w
 }
 
@@ -111,6 +120,8 @@ func (w *world) step() {
 		switch {
 		case !w.up:
 			w.begin()
+		case w.rnd.IntN(2) == 0:
+			w.cutLane()
 		case w.rnd.IntN(2) == 0:
 			w.cut()
 		}
@@ -202,22 +213,38 @@ func (w *world) begin() {
 	if w.s.stopping() {
 		return
 	}
-	<-time.After(time.Duration(w.rnd.IntN(2000)) * time.Millisecond)
+	w.pass(time.Duration(w.rnd.IntN(2000)) * time.Millisecond)
 	if w.harsh && w.rnd.IntN(8) == 0 {
-		<-time.After(31 * time.Second)
+		w.pass(31 * time.Second)
 	}
 	w.gw.refuses = w.harsh && w.rnd.IntN(8) == 0
 	w.s.expire(time.Now())
 	w.up = true
-	w.s.begin(time.Now())
+	w.gw.lanes = w.changes && w.rnd.IntN(3) > 0
+	if w.gw.lanes {
+		w.s.begin(w.spawn, time.Now())
+	} else {
+		w.s.begin(nil, time.Now())
+	}
 }
+
+// pass lets time pass, and everything happen that is due.
+func (w *world) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func (w *world) now() time.Time { return time.Now() }
 
 // write takes a batch of the client to the wire.
 func (w *world) write() bool {
+	if w.up && w.gw.lanes {
+		return w.writeLane()
+	}
 	if !w.up || !w.s.take(&w.batch, time.Now()) {
 		return false
 	}
-	w.wire = append(w.wire, bytes.Clone(w.batch.buf))
+	w.wire[nil] = append(w.wire[nil], bytes.Clone(w.batch.buf))
 	w.s.wrote(&w.batch)
 	w.batch.reset()
 	return true
@@ -225,37 +252,49 @@ func (w *world) write() bool {
 
 // arrive takes a batch from the wire to the gateway.
 func (w *world) arrive() bool {
-	if len(w.wire) == 0 {
-		return false
-	}
-	w.gw.receive(w.wire[0])
-	w.wire = w.wire[1:]
-	return true
+	return w.some(w.arriveOn)
 }
 
-// read takes a message of the gateway to the client.
-func (w *world) read() bool {
-	if len(w.gw.out) > 0 && w.up {
-		n := 1 + w.rnd.IntN(len(w.gw.out))
-		var data []byte
-		for _, frame := range w.gw.out[:n] {
-			w.delivered(frame)
-			data = append(data, frame...)
+// some does it with one lane after the other, from any on, until it was done.
+func (w *world) some(do func(*lane) bool) bool {
+	if !w.gw.lanes {
+		return do(nil)
+	}
+	for i, first := 0, w.rnd.IntN(len(w.lanes)+1); i < len(w.lanes); i++ {
+		if do(w.lanes[(first+i)%len(w.lanes)]) {
+			return true
 		}
-		w.gw.out = w.gw.out[n:]
-		if err := w.s.receive(data, time.Now()); err != nil {
-			w.t.Fatal(err)
-		}
-		return true
 	}
 	return false
 }
 
+// read takes a message of the gateway to the client.
+func (w *world) read() bool {
+	return w.up && w.some(w.readFrom)
+}
+
+func (w *world) readFrom(l *lane) bool {
+	out := w.gw.out[l]
+	if len(out) == 0 {
+		return false
+	}
+	n := 1 + w.rnd.IntN(len(out))
+	var data []byte
+	for _, frame := range out[:n] {
+		w.delivered(frame)
+		data = append(data, frame...)
+	}
+	w.gw.out[l] = out[n:]
+	if err := w.s.receive(l, data, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	return true
+}
+
 // delivered counts for the gateway what the client is about to read.
 func (w *world) delivered(data []byte) {
-	raw, _, _ := wire.NextFrame(data, 1<<20)
-	f, _ := wire.ParseFrame(raw)
-	if !isCounted(f.Kind) {
+	kind, counted := isCountedFrame(data)
+	if !counted {
 		return
 	}
 	for _, ch := range w.gw.session.channels {
@@ -264,7 +303,7 @@ func (w *world) delivered(data []byte) {
 			return
 		}
 	}
-	w.t.Fatalf("a frame of kind %d that nobody sent", f.Kind)
+	w.t.Fatalf("a frame of kind %d that nobody sent", kind)
 }
 
 // holds tells whether the frame is the next that the client lacks.
@@ -280,26 +319,36 @@ func (w *world) cut() {
 	if !w.harsh && w.s.phase == phaseHello {
 		return // there is no session yet
 	}
-	wrote := 0
-	if w.s.take(&w.batch, time.Now()) {
-		if wrote = w.rnd.IntN(len(w.batch.buf) + 1); w.rnd.IntN(2) == 0 {
-			w.wire = append(w.wire, w.batch.buf)
-			wrote = len(w.batch.buf)
+	var rests []rest
+	w.admit()
+	if w.gw.lanes {
+		for _, l := range slices.Clone(w.writers) {
+			rests = append(rests, w.breakOff(l))
 		}
+	} else if b := (&batch{}); w.s.take(b, time.Now()) {
+		wrote := w.rnd.IntN(len(b.buf) + 1)
+		if w.rnd.IntN(2) == 0 {
+			w.wire[nil] = append(w.wire[nil], b.buf)
+			wrote = len(b.buf)
+		}
+		rests = append(rests, rest{batch: b, wrote: wrote})
 	}
-	for range w.rnd.IntN(len(w.wire) + 1) {
+	for range w.rnd.IntN(8) {
 		w.arrive()
 	}
-	w.wire = nil
+	for _, l := range w.lanes {
+		w.gw.loseLane(l)
+	}
+	clear(w.wire)
+	w.lanes, w.writers = nil, nil
 	w.gw.greeted, w.gw.out = false, nil
 	w.up = false
-	w.s.end(errCut, &w.batch, wrote, time.Now())
-	w.batch.reset()
+	w.s.end(errCut, rests, time.Now())
 }
 
 // poll looks which calls have ended.
 func (w *world) poll() {
-	<-time.After(time.Millisecond) // for pauses and handlers
+	w.pass(time.Millisecond) // for pauses and handlers
 	var rest []*underWay
 	for _, u := range w.under {
 		select {
@@ -347,8 +396,8 @@ func (w *world) ended(u *underWay, err *Error) {
 // quiet lets everything come to its end.
 func (w *world) quiet() {
 	for i := range 200 {
-		if i == 100 {
-			<-time.After(w.s.options.Backoff.Max) // the end of all pauses
+		if i%60 == 59 {
+			w.pass(w.s.options.Backoff.Max) // the end of all pauses
 		}
 		if !w.up {
 			w.begin()
@@ -369,6 +418,9 @@ func (w *world) acked() {
 		return
 	}
 	for _, ch := range w.gw.session.channels {
+		if _, on := w.gw.way(ch); !on {
+			continue // its next lane is to come
+		}
 		if n := len(ch.kept); n >= ackFrames || n > 0 && ch.ended {
 			w.t.Fatalf("%d frames of channel %d are not acknowledged, ended: %v", n, ch.number, ch.ended)
 		}

@@ -69,10 +69,9 @@ func (s *session) opened(m *clientv1alpha1.ConnectionOpened, now time.Time) {
 		conn.inbox.reset(conn.cut)
 	}
 	s.settle(conn)
-	for _, c := range conn.held.take() {
-		s.queue.push(c)
+	if anyIn(&conn.queue) {
+		s.rouse(ch)
 	}
-	s.stir()
 }
 
 // onClosed: the gateway refused or ended the connection, or confirms that we left it.
@@ -84,6 +83,7 @@ func (s *session) onClosed(m *clientv1alpha1.ConnectionClosed, now time.Time) {
 	conn := ch.conn
 	ch.ended, ch.conn = true, nil
 	s.ackNow = s.keeping // [SESS-14]
+	s.shut(ch)
 	var err *Error
 	if m.GetError() != nil {
 		err = receivedError(m.GetError())
@@ -155,7 +155,7 @@ func (s *session) reopen(conn *Connection) {
 	if conn.phase != connectionWaiting {
 		return
 	}
-	s.expireIn(conn.held.items[conn.held.head:], now, conn.fault)
+	s.expireIn(conn.queue.items[conn.queue.head:], now, conn.fault)
 	conn.phase = connectionDetached
 	if s.phase == phaseReady {
 		s.open(conn)
@@ -174,28 +174,10 @@ func (s *session) suspend(conn *Connection, why *Error, now time.Time) {
 	}
 	conn.apart, conn.cut = false, why
 	conn.disconnected()
-	s.hold(conn)
-}
-
-// hold takes the connection's calls out of the queue, to wait until it is open.
-func (s *session) hold(conn *Connection) {
-	if s.queue.len() == 0 {
-		return
-	}
-	var others fifo[*call]
-	for _, c := range s.queue.take() {
-		if c.conn == conn {
-			conn.held.push(c)
-		} else {
-			others.push(c)
-		}
-	}
-	s.queue = others
 }
 
 // finish ends the connection for good. err nil: it was asked for.
 func (s *session) finish(conn *Connection, err *Error) {
-	s.hold(conn)
 	if conn.status != StatusConnected {
 		close(conn.ready)
 	}
@@ -207,7 +189,7 @@ func (s *session) finish(conn *Connection, err *Error) {
 		conn.timer.Stop()
 	}
 	s.attached = remove(s.attached, conn)
-	for _, c := range conn.held.take() {
+	for _, c := range conn.queue.take() {
 		s.complete(c, conn.closedError())
 	}
 	conn.setStatus(StatusClosed)

@@ -6,6 +6,20 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// Transport is what a client goes by.
+type Transport string
+
+// The transports.
+const (
+	// WebSocket is one WebSocket over TCP, and HTTP/1.1.
+	WebSocket Transport = "websocket"
+	// WebTransport is HTTP/3 for all, over QUIC, that is UDP. Every connection to an actor has a stream of its own: a lost
+	// packet, or a connection with much to say, holds up no other one. Unreliable events can get lost [CONN-11].
+	WebTransport Transport = "webtransport"
 )
 
 // Options configure a Client. The zero Options are ready to use.
@@ -17,11 +31,22 @@ type Options struct {
 	// Logger gets what has no caller to be returned to: lost sockets, refused frames. Default: none.
 	Logger *slog.Logger
 
-	// Dial opens the transport, for WebSocket and HTTP alike; TLS is put on top of it for https and wss. Default: TCP
+	// Transport is what the session and the requests by HTTP go by. Default WebSocket.
+	Transport Transport
+	// Dial opens the connections of WebSocket and HTTP/1.1; TLS is put on top of it for https and wss. Default: TCP
 	// with TCP_NODELAY.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// TLS is used for https and wss. Default: the system's roots.
+	// DialQUIC opens the connections of WebTransport and HTTP/3, such as a quic.Transport.Dial, through which many clients
+	// share a UDP socket. The client closes them. Default: one UDP socket for each client.
+	DialQUIC func(ctx context.Context, address string, tls *tls.Config, config *quic.Config) (*quic.Conn, error)
+	// TLS is used for https and wss, and by WebTransport. Default: the system's roots.
 	TLS *tls.Config
+	// CertificateHashes are SHA-256 sums of certificates. If there are any, the gateway has to have one of those, which is
+	// trusted without roots and names. As in browsers (serverCertificateHashes) it has to be valid for two weeks at most, and
+	// have an ECDSA key. A gateway in development names those that it has as certificateHashes in /v1/metadata [TLS-1], which
+	// a client with WebTransport and an endpoint http:// or ws:// asks by itself: it trusts whom it reaches, as it would
+	// without TLS.
+	CertificateHashes [][]byte
 	// DialTimeout bounds the way from dialing to the gateway's Welcome. Default 10 s.
 	DialTimeout time.Duration
 	// Backoff is the pause between attempts to reach the gateway, and to open a connection again. The first attempt to go on
@@ -57,6 +82,9 @@ type Backoff struct {
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Transport == "" {
+		o.Transport = WebSocket
 	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext

@@ -47,11 +47,13 @@ func (s *session) say(m proto.Message) { s.link.push(wire.Client(m)) }
 // send queues a message of the channel.
 func (s *session) send(ch *channel, m proto.Message) wire.Message {
 	message := wire.Client(m)
-	s.control.push(counted{ch, message})
+	ch.control.push(message)
+	s.enlist(ch)
 	return message
 }
 
-// take moves what may be written now to b, which is empty. Calls in it count as written. false: there is nothing.
+// take moves what may be written now to b, which is empty. Calls in it count as written. false: there is nothing. It is
+// for sockets without lanes.
 func (s *session) take(b *batch, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,10 +61,14 @@ func (s *session) take(b *batch, now time.Time) bool {
 		return false
 	}
 	s.takeAck(b)
-	if s.takeLink(b) && s.phase != phaseResume && s.takeAgain(b, now) && s.takeControl(b) {
-		s.replies = 0
-		s.takeCalls(b, now)
+	if s.takeLink(b) && s.phase != phaseResume {
+		s.takeReady(b, now)
 	}
+	return s.taken(b)
+}
+
+// taken tells whether b holds anything, after take.
+func (s *session) taken(b *batch) bool {
 	if s.phase == phaseHello {
 		s.early += len(b.buf)
 	}
@@ -71,48 +77,51 @@ func (s *session) take(b *batch, now time.Time) bool {
 
 // hasWork tells whether take has more to do than to acknowledge.
 func (s *session) hasWork() bool {
-	return s.link.len() > 0 || len(s.again) > 0 || s.control.len() > 0 || s.anyQueued()
+	return s.link.len() > 0 || s.ready.len() > 0 || s.zero.control.len() > 0 || anyIn(&s.queue)
 }
 
-// takeLink, like the next two, tells whether more may follow.
+// takeLink tells whether more may follow. What it takes is little; Hello, which can be long, comes alone.
 func (s *session) takeLink(b *batch) bool {
-	for s.link.len() > 0 && s.add(b, s.link.peek()) {
-		b.last = b.last || s.link.pop().Kind() == wire.ClientGoodbye
+	for s.link.len() > 0 {
+		m := s.link.pop()
+		b.buf = wire.AppendMessage(b.buf, m)
+		b.last = b.last || m.Kind() == wire.ClientGoodbye
 	}
-	return s.link.len() == 0 && !b.last
+	return !b.last
 }
 
-// takeAgain takes what an earlier socket was given and the gateway did not get [SESS-15].
-func (s *session) takeAgain(b *batch, now time.Time) bool {
-	for ; len(s.again) > 0; s.again = s.again[1:] {
-		for ch := s.again[0]; ch.again < ch.kept.len(); {
-			f := ch.kept.at(ch.again)
-			if f.isMoot() {
-				s.drop(ch.kept.remove(ch.again))
-				continue
-			}
-			offset, m := len(b.buf), f.message
-			if f.call != nil {
-				m = s.encode(f.call, now)
-			}
-			if !s.add(b, m) {
-				return false
-			}
-			if f.call != nil {
-				b.note(f.call, offset)
-			}
-			ch.again++
+// takeAgain takes what an earlier stream was given and the gateway did not get [SESS-15] [SESS-20]. Like the next two it
+// tells whether that was all.
+func (s *session) takeAgain(ch *channel, b *batch, now time.Time) bool {
+	for ch.again < ch.kept.len() {
+		f := ch.kept.at(ch.again)
+		if f.isMoot() {
+			s.drop(ch.kept.remove(ch.again))
+			continue
 		}
+		offset, m := len(b.buf), f.message
+		if f.call != nil {
+			m = s.encode(f.call, now)
+		}
+		if !s.add(b, m) {
+			return false
+		}
+		if f.call != nil {
+			b.note(f.call, offset)
+		}
+		ch.again++
 	}
 	return true
 }
 
-func (s *session) takeControl(b *batch) bool {
-	for s.control.len() > 0 && s.add(b, s.control.peek().message) {
-		f := s.control.pop()
-		s.keepFrame(f.channel, frame{message: f.message})
+func (s *session) takeControl(ch *channel, b *batch) bool {
+	for ch.control.len() > 0 {
+		if !s.add(b, ch.control.peek()) {
+			return false
+		}
+		s.keepFrame(ch, frame{message: ch.control.pop()})
 	}
-	return s.control.len() == 0
+	return true
 }
 
 // add appends a frame to b; false: it has to wait for the next batch.
@@ -126,10 +135,10 @@ func (s *session) add(b *batch, m wire.Message) bool {
 	return true
 }
 
-// fits tells whether a batch may grow so. The first frame of a session, Hello, always may.
+// fits tells whether a batch may grow so.
 func (s *session) fits(before, after int) bool {
 	if s.phase == phaseHello {
-		return s.early+after <= maxEarly || s.early+before == 0
+		return s.early+after <= maxEarly
 	}
 	return after <= s.batchLimit() || before == 0
 }
@@ -142,21 +151,29 @@ func (s *session) batchLimit() int {
 	return maxBatch
 }
 
-func (s *session) takeCalls(b *batch, now time.Time) {
-	for s.anyQueued() && s.hasRoom() {
-		c, before := s.queue.peek(), len(b.buf)
+func (s *session) takeCalls(ch *channel, b *batch, now time.Time) bool {
+	queue := s.callsOf(ch)
+	if queue == nil {
+		return true
+	}
+	for anyIn(queue) {
+		if !s.hasRoom() {
+			s.park(ch)
+			return true
+		}
+		c, before := queue.peek(), len(b.buf)
 		if !s.fits(before, before+len(c.args)) {
-			return // without encoding it
+			return false // without encoding it
 		}
 		err := s.overLimit(c)
 		if err == nil {
-			c.channel, c.id = s.channelFor(c), s.lastID+1
+			c.channel, c.id = ch, s.lastID+1
 			if !s.add(b, s.encode(c, now)) {
-				return
+				return false
 			}
 			err = s.overMessage(len(b.buf) - before)
 		}
-		s.queue.pop()
+		queue.pop()
 		if err != nil {
 			b.buf = b.buf[:before]
 			s.complete(c, err)
@@ -164,10 +181,22 @@ func (s *session) takeCalls(b *batch, now time.Time) {
 		}
 		s.lastID++
 		b.note(c, before)
-		s.keepFrame(c.channel, frame{call: c})
+		s.keepFrame(ch, frame{call: c})
 		s.waiting -= c.weight()
 		c.state, s.unanswered[c.id] = callWritten, c
 	}
+	return true
+}
+
+// callsOf is the queue of the calls that go on the channel; nil: none may.
+func (s *session) callsOf(ch *channel) *fifo[*call] {
+	switch conn := ch.conn; {
+	case ch == &s.zero:
+		return &s.queue
+	case conn != nil && conn.channel == ch && conn.phase == connectionOpen:
+		return &conn.queue
+	}
+	return nil
 }
 
 // hasRoom keeps us below the number of unanswered calls that the gateway takes, and below what we keep for it; the others
@@ -175,13 +204,6 @@ func (s *session) takeCalls(b *batch, now time.Time) {
 func (s *session) hasRoom() bool {
 	n := int(s.limits.GetMaxCalls())
 	return (n == 0 || len(s.unanswered) < n) && s.excess() <= s.options.MaxQueued/2
-}
-
-func (s *session) channelFor(c *call) *channel {
-	if c.conn != nil {
-		return c.conn.channel
-	}
-	return &s.zero
 }
 
 // encode fills the one message that serves all calls.

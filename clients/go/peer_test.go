@@ -9,8 +9,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/lxzan/gws"
+	"github.com/quic-go/webtransport-go"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
@@ -137,10 +139,11 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// peer is the gateway's end of one socket.
+// peer is the gateway's end of one socket, or of a lane.
 type peer struct {
 	t        testing.TB
-	conn     *gws.Conn
+	conn     *gws.Conn            // nil: a lane
+	stream   *webtransport.Stream // nil: a WebSocket
 	request  *http.Request
 	got      chan any // messages other than Ack; closed with the socket
 	acks     chan *clientv1alpha1.Ack
@@ -158,7 +161,12 @@ func (p *peer) OnMessage(_ *gws.Conn, m *gws.Message) {
 		<-*gate
 	}
 	p.messages.Add(1)
-	for data := append([]byte(nil), m.Bytes()...); len(data) > 0; {
+	p.take(append([]byte(nil), m.Bytes()...))
+}
+
+// take takes whole frames.
+func (p *peer) take(data []byte) {
+	for len(data) > 0 {
 		raw, rest, err := wire.NextFrame(data, 32<<20)
 		if err != nil {
 			p.t.Errorf("the client sent a bad frame: %v", err)
@@ -190,10 +198,16 @@ func (p *peer) stopReading() (resume func()) {
 	return func() { close(gate) }
 }
 
-// send sends messages, generated ones or those of package wire, as one WebSocket message.
+// send sends messages, generated ones or those of package wire, in one write.
 func (p *peer) send(messages ...any) {
 	p.t.Helper()
-	if err := p.conn.WriteMessage(gws.OpcodeBinary, encoded(messages...)); err != nil {
+	var err error
+	if p.stream != nil {
+		_, err = p.stream.Write(encoded(messages...))
+	} else {
+		err = p.conn.WriteMessage(gws.OpcodeBinary, encoded(messages...))
+	}
+	if err != nil {
 		p.t.Errorf("send: %v", err)
 	}
 }
@@ -227,10 +241,18 @@ func next1[M any](p *peer) M {
 	return m
 }
 
+// settle waits until all that is on its way has come: a lane's packets take time.
+func (p *peer) settle() {
+	if p.stream != nil {
+		<-time.After(100 * latency)
+	}
+	synctest.Wait()
+}
+
 // silent checks that the client sends nothing more for now.
 func (p *peer) silent() {
 	p.t.Helper()
-	synctest.Wait()
+	p.settle()
 	select {
 	case m, ok := <-p.got:
 		p.t.Fatalf("unexpected %T %v (open: %v)", m, m, ok)

@@ -56,8 +56,10 @@ func (s *session) onWelcome(m *clientv1alpha1.Welcome, now time.Time) error {
 		case connectionDetached:
 			s.open(conn)
 		case connectionOpen:
-			conn.connected()
-			s.settle(conn)
+			if conn.channel.lane == nil { // else that comes first
+				conn.connected()
+				s.settle(conn)
+			}
 		default: // it waits for the gateway, or for the end of its pause
 		}
 	}
@@ -88,8 +90,11 @@ func (s *session) reconcile(received []*clientv1alpha1.Received) error {
 	for _, r := range received {
 		theirs[r.GetConnection()] = r.GetFrames()
 	}
+	s.clearReady()
+	s.behind = true
 	for _, ch := range s.byNumber() {
-		switch n, known := theirs[ch.number]; {
+		n, known := theirs[ch.number]
+		switch {
 		case !known && ch.ended: // forgotten by the gateway, which can have got everything or not
 			s.giveUp(ch, raise(wire.ConnectionClosed, wire.RanMaybe, ""))
 		case n < ch.acked || n > ch.acked+uint64(ch.kept.len()):
@@ -101,8 +106,8 @@ func (s *session) reconcile(received []*clientv1alpha1.Received) error {
 		if ch.ended {
 			s.strand(ch)
 			s.forget(ch)
-		} else if ch.kept.len() > 0 {
-			s.again = append(s.again, ch)
+		} else {
+			s.goOn(ch, known)
 		}
 	}
 	return nil
@@ -110,7 +115,7 @@ func (s *session) reconcile(received []*clientv1alpha1.Received) error {
 
 // worthResuming tells whether the session holds more than a new one would.
 func (s *session) worthResuming() bool {
-	return len(s.channels) > 0 || s.zero.kept.len() > 0 || s.control.len() > 0 || len(s.unanswered) > 0
+	return len(s.channels) > 0 || s.zero.kept.len() > 0 || s.zero.control.len() > 0 || len(s.unanswered) > 0
 }
 
 // resumable tells whether the session outlives its socket.
@@ -152,12 +157,14 @@ func (s *session) lose(cause error, now time.Time) {
 		}
 	}
 	for _, ch := range s.byNumber() {
-		s.dropKept(ch)
+		s.remove(ch)
 	}
 	clear(s.changes)
 	clear(s.channels)
-	s.zero, s.control = channel{}, fifo[counted]{}
-	s.again, s.news, s.ackNow, s.ackAlong = nil, nil, false, false
+	s.clearReady()
+	s.zero = channel{lane: s.zero.lane}
+	s.enlist(&s.zero)
+	s.news, s.ackNow, s.ackAlong = nil, false, false
 	s.resumeToken, s.keeping = nil, true
 }
 

@@ -31,15 +31,28 @@ func (l *ledger) Add(_ context.Context, entry string) (int, error) {
 	return len(*l.State()), nil
 }
 
+func (l *ledger) Shout(_ context.Context, word string) (int, error) {
+	l.BroadcastUnreliable("shouted", word)
+	return len(word), nil
+}
+
 func (l *ledger) All(context.Context) ([]string, error) { return *l.View(), nil }
 
 // ledgerWorld is a gateway with a runner that hosts ledgers.
 func ledgerWorld(t *testing.T) *gatewaytest.Gateway {
+	g := ledgerGateway(t, core.Config{})
+	synctest.Wait() // the runner has registered
+	return g
+}
+
+func ledgerGateway(t *testing.T, cfg core.Config) *gatewaytest.Gateway {
 	quiet := slog.New(slog.DiscardHandler)
-	g := gatewaytest.Start(t, core.Config{Logger: quiet})
-	kind := runner.Define[ledger]("ledger", runner.WithEvents("added"))
+	cfg.Logger = quiet
+	g := gatewaytest.Start(t, cfg)
+	kind := runner.Define[ledger]("ledger", runner.WithEvents("added", "shouted"))
 	runner.Action1(kind, "add", (*ledger).Add)
 	runner.Action0(kind, "all", (*ledger).All)
+	runner.Action1(kind, "shout", (*ledger).Shout)
 	r, err := runner.New(runner.Config{Endpoint: "tcp://gateway:1", Logger: quiet, Dial: g.DialRunner}, kind)
 	noError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -49,7 +62,6 @@ func ledgerWorld(t *testing.T) *gatewaytest.Gateway {
 		cancel()
 		serving.Wait()
 	})
-	synctest.Wait()
 	return g
 }
 
@@ -91,29 +103,46 @@ func TestRealGateway(t *testing.T) {
 }
 
 func playLedger(t *testing.T, seed uint64) {
-	const clients, entries = 3, 40
 	g := ledgerWorld(t)
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	var mu sync.Mutex // of rnd
-	random := func(n int) int {
-		mu.Lock()
-		defer mu.Unlock()
-		return rnd.IntN(n)
-	}
-	var dials atomic.Int64
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		dials.Add(1)
-		c, err := g.Dial(ctx)
-		f := &frail{Conn: c}
-		f.reads.Store(int64(300 + random(1500)))
-		f.writes.Store(int64(300 + random(1500)))
-		return f, err
-	}
+	l := newLedgerPlay(t, seed)
+	l.play(func(int) *Client {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			l.dials.Add(1)
+			c, err := g.Dial(ctx)
+			f := &frail{Conn: c}
+			f.reads.Store(int64(300 + l.random(1500)))
+			f.writes.Store(int64(300 + l.random(1500)))
+			return f, err
+		}
+		return must(New("http://gateway", Options{Dial: dial, Backoff: Backoff{Min: time.Millisecond, Max: time.Second}}))
+	})
+}
+
+// ledgerPlay is one schedule of clients that add to a ledger and hear of it.
+type ledgerPlay struct {
+	t     *testing.T
+	mu    sync.Mutex // of rnd
+	rnd   *rand.Rand
+	dials atomic.Int64
+}
+
+func newLedgerPlay(t *testing.T, seed uint64) *ledgerPlay {
+	return &ledgerPlay{t: t, rnd: rand.New(rand.NewPCG(seed, 1))}
+}
+
+func (l *ledgerPlay) random(n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rnd.IntN(n)
+}
+
+func (l *ledgerPlay) play(client func(int) *Client) {
+	const clients, entries = 3, 40
+	t := l.t
 	heard := make([][]string, clients)
 	conns := make([]*Connection, clients)
 	for i := range clients {
-		c, err := New("http://gateway", Options{Dial: dial, Backoff: Backoff{Min: time.Millisecond, Max: time.Second}})
-		noError(t, err)
+		c := client(i)
 		t.Cleanup(func() { _ = c.Close() })
 		conns[i] = c.GetOrCreate("ledger", []string{"x"}).Connect(ConnectOptions{Setup: func(conn *Connection) {
 			On(conn, "added", func(entry string) { heard[i] = append(heard[i], entry) })
@@ -123,21 +152,7 @@ func playLedger(t *testing.T, seed uint64) {
 	}
 	var work sync.WaitGroup
 	for i, conn := range conns {
-		work.Go(func() {
-			for n := range entries {
-				entry := fmt.Sprintf("%d-%03d", i, n)
-				send := conn.Send
-				if random(3) > 0 {
-					send = func(ctx context.Context, action string, args ...any) error {
-						return conn.Call(ctx, action, nil, args...)
-					}
-				}
-				if err := send(t.Context(), "add", entry); err != nil {
-					t.Errorf("%s: %v", entry, err)
-				}
-				<-time.After(time.Duration(random(50)) * time.Millisecond)
-			}
-		})
+		work.Go(func() { l.add(conn, i, entries) })
 	}
 	work.Wait()
 	<-time.After(time.Minute)
@@ -145,13 +160,31 @@ func playLedger(t *testing.T, seed uint64) {
 	noError(t, err)
 	synctest.Wait() // the handlers have run
 	checkLedger(t, all, clients*entries)
-	if n := dials.Load(); n < 3*clients {
+	if n := l.dials.Load(); n < 3*clients {
 		t.Errorf("the sockets broke only %d times", n-clients)
 	}
 	for i := range clients {
 		if !slices.Equal(heard[i], all) {
 			t.Errorf("client %d heard %v of %v", i, heard[i], all)
 		}
+	}
+}
+
+// add adds a client's entries, some without waiting.
+func (l *ledgerPlay) add(conn *Connection, client, entries int) {
+	ctx := l.t.Context()
+	for n := range entries {
+		entry := fmt.Sprintf("%d-%03d", client, n)
+		var err error
+		if l.random(3) > 0 {
+			err = conn.Call(ctx, "add", nil, entry)
+		} else {
+			err = conn.Send(ctx, "add", entry)
+		}
+		if err != nil {
+			l.t.Errorf("%s: %v", entry, err)
+		}
+		<-time.After(time.Duration(l.random(50)) * time.Millisecond)
 	}
 }
 

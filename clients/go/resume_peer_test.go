@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 )
@@ -51,7 +50,7 @@ func (g *gateway) grants(token string) *peer {
 	g.t.Helper()
 	p := g.accept()
 	hello := next1[*clientv1alpha1.Hello](p)
-	if !slices.Equal(hello.GetFeatures(), []string{"resume"}) || hello.GetResume() != nil {
+	if !slices.Equal(hello.GetFeatures(), []string{"resume", "unreliable"}) || hello.GetResume() != nil {
 		g.t.Fatalf("%v is not the beginning of a session", hello)
 	}
 	p.send(grant(token))
@@ -73,7 +72,7 @@ func (g *gateway) resumes(token string, received ...uint64) *peer {
 // wantAck checks the next Ack.
 func (p *peer) wantAck(received ...uint64) {
 	p.t.Helper()
-	synctest.Wait()
+	p.settle()
 	select {
 	case m := <-p.acks:
 		if got := pairs(m.GetReceived()); !slices.Equal(got, received) {
@@ -87,7 +86,7 @@ func (p *peer) wantAck(received ...uint64) {
 // noAck checks that none is there.
 func (p *peer) noAck() {
 	p.t.Helper()
-	synctest.Wait()
+	p.settle()
 	if len(p.acks) > 0 {
 		p.t.Fatalf("an Ack of %v", pairs((<-p.acks).GetReceived()))
 	}

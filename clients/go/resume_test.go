@@ -57,6 +57,37 @@ func TestNothingIsLostWithTheSocket(t *testing.T) {
 	})
 }
 
+// What goes again may be too much for one message.
+func TestMuchGoesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		c, conn, p := attached(t, g, nil)
+		var calls []<-chan error
+		var want []uint64
+		for _, on := range []Caller{c.Get("a", nil), conn} {
+			for range 4 {
+				calls = append(calls, background(func() error { return on.Call(t.Context(), "f", nil, make([]byte, maxBatch/3)) }))
+				want = append(want, next1[*wire.ClientCall](p).ID)
+			}
+		}
+		p.drop()
+		synctest.Wait()
+		calls = append(calls, increment(t.Context(), conn), increment(t.Context(), c.Get("a", nil)))
+		p = g.resumes("t1", 0, 0, 1, 1)
+		p.send(resumed("t2", 0, 0, 1, 1))
+		for i := range calls {
+			call := next1[*wire.ClientCall](p)
+			if i < len(want) && call.ID != want[i] {
+				t.Errorf("call %d came, want %d", call.ID, want[i])
+			}
+			p.send(result(call, 1))
+		}
+		for _, call := range calls {
+			noError(t, <-call)
+		}
+	})
+}
+
 // Without the feature in Welcome nothing is kept or acknowledged, and an Ack is a frame that was not negotiated. [SESS-13].
 func TestResumeThatIsNotGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -201,7 +232,7 @@ func TestCutAmidAMessageOfTheGateway(t *testing.T) {
 	})
 }
 
-// What was canceled while there was no socket does not run: a call that the gateway has gets its CancelCall, on channel 0,
+// What was canceled while there was no socket does not run: a call that the gateway has gets its CancelCall, on its channel,
 // one that it never got is not sent again. [CALL-5] [SESS-15].
 func TestCancelWithoutSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -225,8 +256,8 @@ func TestCancelWithoutSocket(t *testing.T) {
 		p = g.resumes("t1", 0, 0, 1, 1)
 		p.send(resumed("t2", 0, 0, 1, 2)) // the open and the first call
 		for _, id := range []uint64{first.ID, second.ID} {
-			if got := next1[*clientv1alpha1.CancelCall](p); got.GetId() != id {
-				t.Errorf("canceled %d, want %d", got.GetId(), id)
+			if got := next1[*clientv1alpha1.CancelCall](p); got.GetId() != id || got.GetConnection() != 1 {
+				t.Errorf("canceled %v, want %d", got, id)
 			}
 		}
 		third := next1[*wire.ClientCall](p)
@@ -235,7 +266,7 @@ func TestCancelWithoutSocket(t *testing.T) {
 		p.silent()
 		p.drop() // the counts have kept step
 		p = g.resumes("t2", 0, 0, 1, 3)
-		p.send(resumed("t3", 0, 2, 1, 3))
+		p.send(resumed("t3", 0, 0, 1, 5))
 		p.silent()
 	})
 }

@@ -24,7 +24,8 @@ const (
 
 // session is the client's side of the protocol: calls and connections, over one socket after the other, and over one
 // session of the gateway after the other. It does no I/O: take says what to write, receive takes what was read, begin and
-// end tell of sockets. It never blocks and calls no code of the application. Safe for concurrent use.
+// end tell of sockets. A socket is one stream, or has one for each channel, its lanes: then takeLane and loseLane are for
+// those. It never blocks and calls no code of the application. Safe for concurrent use.
 type session struct {
 	// Constant.
 	options   Options
@@ -40,8 +41,8 @@ type session struct {
 	// Guarded by mu, of all sessions.
 	run       bool // somebody sees to a socket: start was called and stopping has not said so
 	closed    bool
-	queue     fifo[*call] // no byte written; only calls that may go now
-	waiting   int         // weight of the calls in queue and in all held
+	queue     fifo[*call] // calls without connection of which no byte was written
+	waiting   int         // weight of the calls in queue and in those of all connections
 	attached  []*Connection
 	lastID    uint64 // of calls, subscriptions and connections
 	limits    *clientv1alpha1.Limits
@@ -55,7 +56,6 @@ type session struct {
 	resumeToken []byte
 	resumeFor   time.Duration // how long it is kept without socket
 	resumeUntil time.Time     // when it was lost by then, it is over
-	control     fifo[counted] // written before queue
 	unanswered  map[uint64]*call
 	changes     map[uint64]change
 	channels    map[uint64]*channel
@@ -65,13 +65,16 @@ type session struct {
 
 	// Guarded by mu, of the present socket.
 	phase    phase
+	spawn    func(*lane)        // has a lane written; called with mu held, for one that nobody writes. nil: there are no lanes
 	link     fifo[wire.Message] // what is not counted; written first
-	again    []*channel         // with frames that are to be written again, before new ones
+	ready    fifo[*channel]     // with something to write
+	parked   fifo[*channel]     // the same, but there is no room for it, or Welcome has to come first
+	behind   bool               // what goes again may be in any of ready
 	news     []*channel         // of which frames came that were not acknowledged
 	ackNow   bool               // an Ack is due
 	ackAlong bool               // an Ack is worth taking along
 	early    int                // bytes written before Welcome
-	replies  int                // of link and control: what the gateway made us say
+	replies  int                // of link and channel 0: what the gateway made us say
 	rejected *Error
 	goodbye  *commonv1alpha1.Goodbye
 	left     bool // the session ends with it: we have said Goodbye, or had reason to
@@ -103,28 +106,18 @@ func (s *session) submit(c *call) *Error {
 		return c.conn.closedError()
 	}
 	s.waiting += c.weight()
-	if c.conn != nil && c.conn.phase != connectionOpen {
-		c.conn.held.push(c)
-	} else {
+	switch {
+	case c.conn == nil:
 		s.queue.push(c)
+		s.rouse(&s.zero)
+	case c.conn.phase == connectionOpen:
+		c.conn.queue.push(c)
+		s.rouse(c.conn.channel)
+	default:
+		c.conn.queue.push(c) // until it is open
+		s.stir()
 	}
-	s.stir()
 	return nil
-}
-
-// stir sees to it that something happens: it wakes the writer, or has a socket opened.
-func (s *session) stir() {
-	if s.phase != phaseDown {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-		return
-	}
-	if !s.run && !s.closed {
-		s.run = true
-		s.start()
-	}
 }
 
 // abandon gives a call up because its context ended. nil: it had ended before, and its outcome is there.
@@ -144,7 +137,8 @@ func (s *session) abandon(c *call, ctx context.Context) *Error {
 	case callWritten:
 		delete(s.unanswered, c.id)
 		if !c.oneway {
-			s.send(&s.zero, &clientv1alpha1.CancelCall{Id: c.id})
+			ch := s.outbound(c.channel)
+			s.send(ch, &clientv1alpha1.CancelCall{Id: c.id, Connection: ch.number})
 		}
 		s.stir()
 		return interrupted(ctx, wire.RanMaybe, nil)
@@ -197,18 +191,19 @@ func (s *session) inOrder() []*call {
 func (s *session) stopping() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed && (len(s.attached) > 0 || s.anyQueued() || s.resumeToken != nil) {
+	if !s.closed && (len(s.attached) > 0 || anyIn(&s.queue) || s.resumeToken != nil) {
 		return false
 	}
 	s.run = false
 	return true
 }
 
-func (s *session) anyQueued() bool {
-	for s.queue.len() > 0 && s.queue.peek().state == callDone {
-		s.queue.pop()
+// anyIn tells whether a call of the queue waits.
+func anyIn(queue *fifo[*call]) bool {
+	for queue.len() > 0 && queue.peek().state == callDone {
+		queue.pop()
 	}
-	return s.queue.len() > 0
+	return queue.len() > 0
 }
 
 // expire ends the session that has been without socket for too long, and the calls without deadline that have waited for
@@ -221,7 +216,7 @@ func (s *session) expire(now time.Time) (next time.Time) {
 	}
 	next = earlier(s.lapse(now), s.expireIn(s.queue.items[s.queue.head:], now, nil))
 	for _, conn := range s.attached {
-		next = earlier(next, s.expireIn(conn.held.items[conn.held.head:], now, nil))
+		next = earlier(next, s.expireIn(conn.queue.items[conn.queue.head:], now, nil))
 	}
 	return next
 }
