@@ -25,7 +25,7 @@ func clientCases() []*Case {
 		{ID: "GCLI-02", Title: "an unknown subprotocol is refused", Requirements: needs("SESS-1:04926c SESS-19:4f725a"), run: subprotocol},
 		{ID: "GCLI-03", Title: "a call number that is in use is refused, and the first call is still answered", Requirements: needs("CALL-2:525e22"), run: duplicateCall},
 		{ID: "GCLI-04", Title: "calls with both or neither of connection and target cost only themselves", Requirements: needs("CALL-2:525e22 ERR-4:c3e7dd"), run: badCalls},
-		{ID: "GCLI-05", Title: "a connection number is used once, whatever its order, also when its connection has ended", Requirements: needs("SESS-11:6e82ae"), run: numbersOnce},
+		{ID: "GCLI-05", Title: "a connection number is used once, whatever its order, also when its connection has ended", Requirements: needs("SESS-11:366643"), run: numbersOnce},
 		{ID: "GCLI-06", Title: "a frame that cannot be read costs only itself", Requirements: needs("FRAME-3:3c9b4c"), scope: inFrames(noFrames), run: garbage},
 		{ID: "GCLI-07", Title: "a framing fault ends the session with a Goodbye", Requirements: needs("FRAME-2:9beed0 FRAME-6:274312"), scope: inMessages("JSON has no frames, and GWT-04 has those of streams"), run: framingFault},
 		{ID: "GCLI-08", Title: "a frame of an unknown kind is answered Unsupported", Requirements: needs("FRAME-4:4bca7c"), scope: inFrames(noFrames), run: clientUnknownKind},

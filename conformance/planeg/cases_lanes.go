@@ -26,7 +26,7 @@ func laneCases() []*Case {
 		over("GWT-02", "of subprotocols the binary one is taken, and in development none, too", "SESS-19:4f725a", sessionProtocol),
 		over("GWT-03", "a frame of another channel costs its stream, and nothing else", "SESS-19:4f725a", foreignFrame),
 		over("GWT-04", "broken framing costs the stream that it is on, and nothing else", "SESS-19:4f725a FRAME-2:9beed0", brokenStream),
-		over("GWT-05", "broken framing on channel 0, or a connection's frame, costs the session", "SESS-19:4f725a SESS-22:320eec FRAME-6:274312", brokenControl),
+		over("GWT-05", "broken framing on channel 0, or a connection's frame, costs the session", "SESS-19:4f725a SESS-22:9d65a7 FRAME-6:274312", brokenControl),
 		over("GWT-06", "a stream that begins as none does is reset, and one of one direction is not read", "SESS-19:4f725a", strangeStreams),
 		over("GWT-07", "a stream ends behind ConnectionClosed, and a client that ends its side leaves", "SESS-20:dbd13d", streamEnds),
 		over("GWT-08", "a connection goes on over another stream, with nothing lost or doubled either way", "SESS-20:dbd13d SESS-12:ce0fde", lostStream),
@@ -35,7 +35,7 @@ func laneCases() []*Case {
 		over("GWT-11", "there is no going on with a connection that the gateway has forgotten, nor from an impossible count", "SESS-20:dbd13d SESS-14:84e7f3", noSuchChannel),
 		over("GWT-16", "a connection whose open was lost with its stream is opened over another", "SESS-20:dbd13d", openLost),
 		over("GWT-12", "a connection that is not read holds up no other", "SESS-19:4f725a", unreadStream),
-		over("GWT-13", "a session that goes on elsewhere is closed with code and reason, behind Goodbye", "SESS-22:320eec SESS-15:01f473", closeCodes),
+		over("GWT-13", "a session that goes on elsewhere is closed with code and reason, behind Goodbye", "SESS-22:9d65a7 SESS-15:01f473", closeCodes),
 	}
 }
 

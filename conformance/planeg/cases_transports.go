@@ -18,7 +18,7 @@ func transportCases() []*Case {
 		{ID: "GTRN-01", Title: "a session goes from WebSocket to WebTransport and back, with nothing lost or doubled", Requirements: needs("SESS-15:01f473 SESS-20:dbd13d SESS-12:ce0fde"), WebTransport: true, run: there(WebSocket, WebTransport, WebSocket)},
 		{ID: "GTRN-02", Title: "a session goes from WebTransport to WebSocket and back, with nothing lost or doubled", Requirements: needs("SESS-15:01f473 SESS-20:dbd13d SESS-12:ce0fde"), WebTransport: true, run: there(WebTransport, WebSocket, WebTransport)},
 		{ID: "GTRN-03", Title: "a connection that ended while the client changed its transport is told so once", Requirements: needs("SESS-15:01f473 SESS-20:dbd13d"), WebTransport: true, run: endedMeanwhile},
-		{ID: "GHTTP-08", Title: "a request is answered alike over HTTP/1.1, HTTP/2 and HTTP/3", Requirements: needs("HTTP-9:547600"), WebTransport: true, run: everyVersion},
+		{ID: "GHTTP-08", Title: "a request is answered alike over HTTP/1.1, HTTP/2 and HTTP/3", Requirements: needs("HTTP-9:4b50fb"), WebTransport: true, run: everyVersion},
 	}
 }
 

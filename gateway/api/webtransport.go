@@ -149,6 +149,7 @@ func (s *streamed) serve(l *lane) {
 	defer l.frames.ended()
 	data, err := l.first()
 	if err != nil {
+		s.told(err)
 		l.Reset()
 		s.drop(l)
 		return
@@ -166,9 +167,7 @@ func (s *streamed) serve(l *lane) {
 	for err == nil && b.Receive(data) {
 		data, err = l.frames.next()
 	}
-	if errors.Is(err, errFrameSize) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errFrameLate) || errors.Is(err, errMemory) {
-		s.a.Garbled(err)
-	}
+	s.told(err)
 	lost := !errors.Is(err, io.EOF)
 	b.Ended(lost)
 	if lost {
@@ -177,6 +176,15 @@ func (s *streamed) serve(l *lane) {
 	<-l.stream.Done() // our side has ended, too
 	l.out.wait()
 	s.drop(l)
+}
+
+// told has the client know of a connection's stream that is reset for what came on it [SESS-19].
+func (s *streamed) told(err error) {
+	for _, cause := range []error{errFrameSize, errFrameLate, errMemory, io.ErrUnexpectedEOF} {
+		if errors.Is(err, cause) {
+			s.a.Garbled(err)
+		}
+	}
 }
 
 // take makes a stream that of channel 0; false: there is one.

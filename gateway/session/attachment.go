@@ -144,7 +144,7 @@ func (a *Attachment) tick() {
 	case quiet >= every:
 		s.ping(a, quiet < 2*every)
 	}
-	a.timer.Reset(every)
+	a.timer.Reset(every - quiet%every) // a path may forget a client that is silent for two intervals
 }
 
 // hello takes the client's Hello, or an empty one in its place [SESS-2]. false ends the socket.
