@@ -242,7 +242,7 @@ func TestAKeptSessionExpires(t *testing.T) {
 // [SESS-12]: what is said of a connection after its end goes on channel 0; answers to calls that crossed the close come
 // once, also when nobody was there.
 func TestResultsThatCrossTheCloseGoOnChannel0(t *testing.T) {
-	inAllForms(t, gateway.Config{}, func(w *world, r *resumer) {
+	inBothForms(t, gateway.Config{}, func(w *world, r *resumer) {
 		_, gate := w.hostLab()
 		r.connect()
 		r.opened(1, "r", "ann")
