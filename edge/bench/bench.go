@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -39,16 +40,20 @@ type Options struct {
 	// Rounds is how often product and baseline take turns, Duration how long each one's turn is.
 	Rounds   int
 	Duration time.Duration
-	// Connections is the number of WebSockets, InFlight how many calls or events each has under way, Actors the number of
+	// Connections is the number of WebSockets, or of what else Transport has, InFlight how many calls or events each has under way, Actors the number of
 	// actors. Each scenario uses those that its own Options have.
 	Connections, InFlight, Actors int
 	// Via is how actions are called: ViaConnection, ViaSDK or ViaHandle.
 	Via string
+	// Transport is what actions are called over: WebSocket, WebTransport, HTTP1 or HTTP3.
+	Transport string
 	// Stores are what is measured, one after another: Embedded, and a Redis by its URL.
 	Stores []string
 
 	store string   // that of the present site; empty: Embedded
 	js    *scripts // of which one hosts the actors; nil: the Go runner does
+	quic  bool     // the gateway listens to QUIC, too
+	flags []string // more of the gateway
 }
 
 // The values of Options.Via.
@@ -61,6 +66,20 @@ const (
 	ViaHandle = "handle"
 )
 
+// The values of Options.Transport.
+const (
+	WebSocket    = "ws"
+	WebTransport = "wt" // with a stream for each connection
+	HTTP1        = "h1" // without session: a request for each call
+	HTTP3        = "h3" // likewise
+)
+
+// Transports are all of them.
+func Transports() []string { return []string{WebSocket, WebTransport, HTTP1, HTTP3} }
+
+// requests tells whether each call is a request of its own.
+func (o Options) requests() bool { return o.Transport == HTTP1 || o.Transport == HTTP3 }
+
 // profileOf is the file for the CPU profile of a process; empty: none is wanted.
 func (o Options) profileOf(name string) string {
 	if o.Profile == "" {
@@ -71,6 +90,9 @@ func (o Options) profileOf(name string) string {
 
 // named is the name of a row of this store, of actions called so.
 func (o Options) named(row string) string {
+	if o.Transport != "" && o.Transport != WebSocket {
+		row += "-" + o.Transport
+	}
 	if isRedis(o.store) {
 		row += "-redis"
 	}
@@ -103,7 +125,7 @@ func Scenarios() []Scenario {
 	all := []Scenario{
 		{
 			Name: "calls", About: "actions that change nothing: many at once, then one at a time",
-			Options: Options{Connections: 64, InFlight: 16, Via: ViaConnection}, run: calls,
+			Options: Options{Connections: 64, InFlight: 16, Via: ViaConnection, Transport: WebSocket}, run: calls,
 		},
 		{
 			Name: "commits", About: "actions that change state, durable before the answer; an actor for each connection",
@@ -130,6 +152,10 @@ func Scenarios() []Scenario {
 			Options: Options{Connections: 10_000, Actors: 100_000}, run: idle,
 		},
 		{
+			Name: "sessions", About: "memory of sessions that do nothing, a quarter of them over WebTransport, and what they leave behind",
+			Options: Options{Connections: 20_000}, run: sessions,
+		},
+		{
 			Name: "memory", About: "memory of actors that do nothing, the second half of idle",
 			Options: Options{Actors: 100_000}, run: memory,
 		},
@@ -148,18 +174,24 @@ func Scenarios() []Scenario {
 	return all
 }
 
-// All is the scenarios that are run when none is named: with the SDK, too, where that makes a difference, and without the
-// one that is part of another. What is measured without a gateway is among them if stores are.
+// All is the scenarios that are run when none is named: with the SDK, and over each transport, where that makes a difference,
+// and without the one that is part of another, and the one that takes most of the memory there is. What is measured without a gateway is among them if stores are.
 func All(stores ...string) []Scenario {
 	var all []Scenario
 	for _, s := range Scenarios() {
-		if s.Name == "memory" || s.Name == "claims" && len(stores) == 0 {
+		if s.Name == "memory" || s.Name == "sessions" || s.Name == "claims" && len(stores) == 0 {
 			continue
 		}
 		all = append(all, s)
 		if s.Options.Via == ViaConnection {
 			s.Options.Via = ViaSDK
 			all = append(all, s)
+		}
+		if s.Options.Transport != "" {
+			s.Options.Via = ViaConnection
+			for _, s.Options.Transport = range Transports()[1:] {
+				all = append(all, s)
+			}
 		}
 	}
 	return all
@@ -171,7 +203,7 @@ func (s Scenario) AtMost(limit Options) Options {
 	o.Connections = atMost(s.Options.Connections, limit.Connections)
 	o.InFlight = atMost(s.Options.InFlight, limit.InFlight)
 	o.Actors = atMost(s.Options.Actors, limit.Actors)
-	o.Via = s.Options.Via
+	o.Via, o.Transport = s.Options.Via, s.Options.Transport
 	if len(limit.Stores) == 0 || s.Options.Stores == nil {
 		o.Stores = s.Options.Stores
 	}
@@ -208,6 +240,10 @@ func (s Scenario) Check(o Options) error {
 		return fmt.Errorf("--duration is %v; it is more than 0", o.Duration)
 	case s.Options.Via != "" && !slices.Contains([]string{ViaConnection, ViaSDK, ViaHandle}, o.Via):
 		return fmt.Errorf("--via is %q; it is %s, %s or %s", o.Via, ViaConnection, ViaSDK, ViaHandle)
+	case s.Options.Transport != "" && !slices.Contains(Transports(), o.Transport):
+		return fmt.Errorf("--transport is %q; it is one of %s", o.Transport, strings.Join(Transports(), ", "))
+	case o.requests() && o.Via != ViaConnection:
+		return fmt.Errorf("--via %s has no meaning with --transport %s, where each call is a request", o.Via, o.Transport)
 	}
 	return nil
 }

@@ -4,11 +4,13 @@ package bench_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +127,12 @@ func TestEveryScenarioMeasuresSomething(t *testing.T) {
 		"cold":          {"rounds": 2},
 		"wake":          {"actors": 8, "rounds": 2},
 		"idle":          {"connections": 6, "rounds": 1, "operations": 6},
+		"calls-wt":      {"connections": 6, "in_flight": 2, "rounds": 2},
+		"calls-wt-1x1":  {"connections": 1, "in_flight": 1, "rounds": 2},
+		"calls-h1":      {"connections": 6, "in_flight": 2, "rounds": 2},
+		"calls-h1-1x1":  {"connections": 1, "in_flight": 1, "rounds": 2},
+		"calls-h3":      {"connections": 6, "in_flight": 2, "rounds": 2},
+		"calls-h3-1x1":  {"connections": 1, "in_flight": 1, "rounds": 2},
 		"memory":        {"actors": 8, "rounds": 1, "operations": 8},
 	} {
 		row := found[name]
@@ -139,12 +147,17 @@ func TestEveryScenarioMeasuresSomething(t *testing.T) {
 		}
 		checkRow(t, row)
 	}
-	if len(found) != 11 {
+	if len(found) != 17 {
 		t.Errorf("%d rows: %s", len(found), printed)
 	}
 	for name, via := range map[string]string{"calls": "connection", "calls-1x1": "connection", "calls-sdk": "sdk", "commits-sdk": "sdk"} {
 		if got := found[name]["via"]; got != via {
 			t.Errorf("%s is via %v", name, got)
+		}
+	}
+	for name, transport := range map[string]string{"calls": "ws", "calls-sdk": "ws", "calls-wt": "wt", "calls-h1": "h1", "calls-h3-1x1": "h3"} {
+		if got := found[name]["transport"]; got != transport {
+			t.Errorf("%s is over %v", name, got)
 		}
 	}
 }
@@ -195,6 +208,53 @@ func TestMemoryAloneIsARow(t *testing.T) {
 		t.Errorf("%d rows", len(found))
 	}
 	checkRow(t, found["memory"])
+}
+
+// sessionsVariable says how many sessions there are at once, a quarter of them over WebTransport; 20000 is what the README has.
+const sessionsVariable = "BENCH_TEST_SESSIONS"
+
+// When thousands of sessions of each kind have gone, the gateway is as it was.
+func TestSessionsLeaveNothingBehind(t *testing.T) {
+	n := cmp.Or(os.Getenv(sessionsVariable), "800")
+	found := rows(t, run(t, "sessions", "--json", "--connections", n))
+	for name, of := range map[string]float64{"sessions-wt": 4, "sessions-ws": 4.0 / 3, "sessions": 1} {
+		row := found[name]
+		if row == nil {
+			t.Errorf("no row %s", name)
+			continue
+		}
+		total, _ := strconv.ParseFloat(n, 64)
+		if got := number(t, row, "connections"); got != total/of {
+			t.Errorf("%s: %v sessions", name, got)
+		}
+		if number(t, row, "errors") != 0 || number(t, row, "goroutines_per_item") < 1 || number(t, row, "bytes_per_item") <= 0 {
+			t.Errorf("%v", row)
+		}
+		// Of what every session held, less than a tenth may stay, and what pools and maps have grown to.
+		held := number(t, row, "heap_bytes_per_item") * number(t, row, "connections")
+		if left, _ := row["left_heap_bytes"].(float64); left > held/10+8<<20 {
+			t.Errorf("%s: %.0f bytes of %.0f are left", name, left, held)
+		}
+	}
+}
+
+func TestCallsOverWebTransportBySDK(t *testing.T) {
+	args := []string{"calls", "--json", "--transport", "wt", "--via", "sdk", "--connections", "2", "--in-flight", "3"}
+	found := rows(t, run(t, append(args, tiny...)...))
+	for _, name := range []string{"calls-wt-sdk", "calls-wt-sdk-1x1"} {
+		checkRow(t, found[name])
+	}
+}
+
+func TestOptionsThatMakeNoSense(t *testing.T) {
+	for want, args := range map[string][]string{
+		`--transport is "udp"; it is one of ws, wt, h1, h3`:        {"calls", "--transport", "udp"},
+		"--via sdk has no meaning with --transport h3, where each": {"calls", "--transport", "h3", "--via", "sdk"},
+	} {
+		if code, _, said := try(t, args...); code == 0 || !strings.Contains(said, want) {
+			t.Errorf("exit code %d: %s", code, said)
+		}
+	}
 }
 
 func scenario(t *testing.T, name string) bench.Scenario {

@@ -7,7 +7,8 @@ import (
 	"fmt"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
-	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/callers"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/tunnel"
 	"github.com/stagedoor-dev/stagedoor/internal/payload"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
@@ -17,27 +18,24 @@ import (
 const messageSize = 64
 
 // calls measures actions that change nothing: as many at once as asked for, then one at a time. The baseline is the same
-// number of bytes by way of a bare relay.
+// number of bytes by way of a bare relay, or, over HTTP, to a bare echo and back.
 func calls(ctx context.Context, o Options) (_ []Row, err error) {
+	o.quic = o.Transport == WebTransport || o.Transport == HTTP3
 	s, err := openSite(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer closing(s, &err)
-	_, echo, err := s.play(bare.Echo, "")
-	if err != nil {
-		return nil, err
-	}
-	_, relay, err := s.play(bare.Relay, echo)
+	bareServer, err := s.playBare()
 	if err != nil {
 		return nil, err
 	}
 	name := o.named("calls")
-	many, err := s.callsOf(name, relay, o.Connections, o.InFlight)
+	many, err := s.callsOf(name, bareServer, o.Connections, o.InFlight)
 	if err != nil {
 		return nil, err
 	}
-	one, err := s.callsOf(name+"-1x1", relay, 1, 1)
+	one, err := s.callsOf(name+"-1x1", bareServer, 1, 1)
 	return []Row{many, one}, err
 }
 
@@ -59,18 +57,61 @@ func (s *site) callsOf(name, bareServer string, connections, inFlight int) (Row,
 		return Row{}, err
 	}
 	defer crowd.leave()
-	bareCallers, err := bare.Dial(s.ctx, bareServer, connections, messageSize)
+	bareCrowd, err := s.bareCrowd(bareServer, connections, inFlight)
 	if err != nil {
 		return Row{}, err
 	}
-	defer bareCallers.Close()
+	defer bareCrowd.leave()
 	var busy share
-	row, err := takeTurns(s.ctx, s.options, name, busy.watching(s.runner, crowd.turn), func(ctx context.Context) (load.Result, error) {
-		return bareCallers.Round(ctx, load.Open(s.options.Duration), inFlight), nil
-	})
-	row.Unit, row.Connections, row.InFlight, row.Via = "calls", connections, inFlight, s.options.Via
+	row, err := takeTurns(s.ctx, s.options, name, busy.watching(s.runner, crowd.turn), bareCrowd.turn)
+	row.Unit, row.Connections, row.InFlight, row.Via, row.Transport = "calls", connections, inFlight, s.options.Via, s.options.Transport
+	if s.options.requests() {
+		row.Via = ""
+	}
 	s.hosted(&row, busy)
 	return row, err
+}
+
+// playBare starts the baseline of the transport, and returns where clients call it.
+func (s *site) playBare() (address string, err error) {
+	role, where := bare.Relay, ""
+	switch s.options.Transport {
+	case WebTransport, HTTP3:
+		role = bare.HTTP3
+	case HTTP1:
+		role = bare.HTTP
+	}
+	if role != bare.HTTP {
+		if _, where, err = s.play(bare.Echo, ""); err != nil {
+			return "", err
+		}
+	}
+	_, address, err = s.play(role, where)
+	return address, err
+}
+
+// bareCrowd calls the baseline of the transport as the product is called.
+func (s *site) bareCrowd(address string, connections, inFlight int) (*crowd, error) {
+	var sockets *callers.Callers
+	var err error
+	switch s.options.Transport {
+	case HTTP1, HTTP3:
+		return s.requesters(address, connections, inFlight, func(int) request {
+			body := make([]byte, messageSize)
+			return request{path: "/", body: body, answer: body}
+		})
+	case WebTransport:
+		var through *tunnel.Dialer
+		if through, err = s.overQUIC(connections); err == nil {
+			sockets, err = bare.DialStreams(s.ctx, through, address, connections, messageSize)
+		}
+	default:
+		sockets, err = bare.Dial(s.ctx, address, connections, messageSize)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.socketCrowd(sockets, inFlight), nil
 }
 
 // hosted adds what there is to say about a runner with one thread.

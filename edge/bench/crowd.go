@@ -10,6 +10,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/edge/bench/callers"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/session"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/tunnel"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 )
@@ -34,9 +35,12 @@ type crowd struct {
 // ownKey is that of the actor which the i-th session calls.
 func ownKey(i int) []string { return []string{"connected", fmt.Sprint(i)} }
 
-// crowd opens sessions as Options.Via says.
+// crowd opens sessions as Options.Via and Options.Transport say.
 func (s *site) crowd(sessions, inFlight int, d deed) (*crowd, error) {
-	if s.options.Via == ViaConnection {
+	switch {
+	case s.options.requests():
+		return s.requestCrowd(sessions, inFlight, d)
+	case s.options.Via == ViaConnection:
 		return s.lightCrowd(sessions, inFlight, d)
 	}
 	return s.sdkCrowd(sessions, inFlight, d)
@@ -45,8 +49,15 @@ func (s *site) crowd(sessions, inFlight int, d deed) (*crowd, error) {
 // lightCrowd costs as much for each call as the callers of the baseline, and hardly more.
 func (s *site) lightCrowd(n, inFlight int, d deed) (*crowd, error) {
 	sessions := make([]*session.Session, n)
+	var through *tunnel.Dialer
+	if s.options.Transport == WebTransport {
+		var err error
+		if through, err = s.overQUIC(n); err != nil {
+			return nil, err
+		}
+	}
 	sockets, err := callers.Dial(s.ctx, n, callers.Options{
-		Address: s.address, Path: session.Path, Subprotocol: session.Subprotocol, Together: session.Together,
+		Address: s.address, Path: session.Path, Subprotocol: session.Subprotocol, Together: session.Together, Through: through,
 		Protocol: func(i int) callers.Protocol {
 			sessions[i] = session.New(session.Options{
 				Type: actorType, Key: ownKey(i), Action: d.action, Args: d.args, Output: d.output,
@@ -57,13 +68,19 @@ func (s *site) lightCrowd(n, inFlight int, d deed) (*crowd, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := s.socketCrowd(sockets, inFlight)
+	c.count = func(i int) (asked, answered int) { return sessions[i].Asked, sessions[i].Answered }
+	return c, nil
+}
+
+// socketCrowd has calls under way on sockets. It counts none.
+func (s *site) socketCrowd(sockets *callers.Callers, inFlight int) *crowd {
 	return &crowd{
 		turn: func(ctx context.Context) (load.Result, error) {
 			return sockets.Round(ctx, load.Open(s.options.Duration), inFlight), nil
 		},
-		count: func(i int) (asked, answered int) { return sessions[i].Asked, sessions[i].Answered },
 		leave: sockets.Close,
-	}, nil
+	}
 }
 
 // sdkCrowd has a goroutine for each call under way, as users do.

@@ -69,9 +69,7 @@ func (s *site) weighSessions(n int) (resident, heap float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	held, err := s.hold(s.address, n, func(i int) string {
-		return fmt.Sprintf("/v1/actors/%s:idle:%d/connect", actorType, i%idleActors)
-	}, weigh)
+	held, err := s.hold(s.address, n, idlePath, weigh)
 	resident, heap = held.over(before, n)
 	return resident, heap, err
 }

@@ -83,8 +83,8 @@ func (p *process) failure() error {
 	return errors.New(text)
 }
 
-// output reads what a process says, stdout and stderr alike: JSON lines, of which the first with an address says where it
-// listens. Others are remembered, but not many.
+// output reads what a process says, stdout and stderr alike: lines in JSON, or in the form of a log for people, of which the
+// first with an address says where it listens. Others are remembered, but not many.
 type output struct {
 	listens chan string // capacity 1
 
@@ -117,7 +117,12 @@ func (o *output) line(line []byte) {
 	var said struct {
 		Address string `json:"address"`
 	}
-	if json.Unmarshal(line, &said) == nil && said.Address != "" {
+	if json.Unmarshal(line, &said) != nil {
+		_, rest, _ := strings.Cut(string(line), `msg="gateway started" `)
+		_, rest, _ = strings.Cut(rest, "address=")
+		said.Address, _, _ = strings.Cut(rest, " ")
+	}
+	if said.Address != "" {
 		select {
 		case o.listens <- said.Address:
 		default: // it was said before

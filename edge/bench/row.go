@@ -31,6 +31,11 @@ type Row struct {
 	HeapBytes float64 `json:"heap_bytes_per_item,omitempty"`
 	BareBytes float64 `json:"bare_bytes_per_item,omitempty"`
 
+	// Goroutines of the gateway for each of what Unit names; what is left when they have gone, in all.
+	Goroutines     float64 `json:"goroutines_per_item,omitempty"`
+	LeftGoroutines float64 `json:"left_goroutines,omitempty"`
+	LeftHeapBytes  float64 `json:"left_heap_bytes,omitempty"`
+
 	Unit string `json:"unit"`
 
 	// What was asked for.
@@ -38,6 +43,7 @@ type Row struct {
 	InFlight    int    `json:"in_flight,omitempty"`
 	Actors      int    `json:"actors,omitempty"`
 	Via         string `json:"via,omitempty"`
+	Transport   string `json:"transport,omitempty"`
 	Store       string `json:"store,omitempty"` // its kind, where the scenario can be run with several
 
 	// How it was measured.

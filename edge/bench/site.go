@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/stores"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/tunnel"
 
 	client "github.com/stagedoor-dev/stagedoor/clients/go"
 	runner "github.com/stagedoor-dev/stagedoor/runner-go"
@@ -56,6 +57,7 @@ type site struct {
 	http            *http.Client
 
 	others   []*process
+	through  *tunnel.Dialer // nil: nothing goes over QUIC
 	clients  []*client.Client
 	watching sync.WaitGroup
 }
@@ -87,10 +89,11 @@ func newSite(ctx context.Context, o Options) (*site, error) {
 }
 
 func (s *site) open() (err error) {
-	gateway := []string{"gateway", "--insecure", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s"}
+	gateway := []string{s.mode(), "--insecure", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "gateway"), "--drain-timeout", "1s"}
 	if isRedis(s.options.store) {
 		gateway = append(gateway, "--store", s.options.store)
 	}
+	gateway = append(gateway, s.options.flags...)
 	s.gateway, err = s.start("gateway", s.profiled("gateway", gateway...)...)
 	if err != nil {
 		return err
@@ -102,6 +105,24 @@ func (s *site) open() (err error) {
 		return err
 	}
 	return s.awaitRunner()
+}
+
+// mode is the command that is the gateway: in development it has a certificate, without which there is no QUIC, and speaks plain
+// text over TCP all the same.
+func (s *site) mode() string {
+	if s.options.quic {
+		return "dev"
+	}
+	return "gateway"
+}
+
+// overQUIC is what clients go to a QUIC server through. It is made once, for so many connections.
+func (s *site) overQUIC(connections int) (*tunnel.Dialer, error) {
+	var err error
+	if s.through == nil {
+		s.through, err = tunnel.New(connections)
+	}
+	return s.through, err
 }
 
 func (s *site) startRunner(endpoint string) (*process, error) {
@@ -194,7 +215,11 @@ func (s *site) awaitRunner() error {
 
 // client is one more client of the gateway, closed with the site.
 func (s *site) client() (*client.Client, error) {
-	c, err := client.New("http://"+s.address, client.Options{})
+	o := client.Options{}
+	if s.options.Transport == WebTransport {
+		o.Transport = client.WebTransport
+	}
+	c, err := client.New("http://"+s.address, o)
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +254,9 @@ func (s *site) close() error {
 		_ = c.Close()
 	}
 	s.http.CloseIdleConnections()
+	if s.through != nil {
+		_ = s.through.Close() // nothing was said that has to arrive
+	}
 	for _, p := range append([]*process{s.runner, s.gateway}, s.others...) {
 		if p == nil {
 			continue

@@ -31,11 +31,11 @@ the two says more than either figure. An operation that fails is counted, and ma
 
 Actions are called by clients as light as those of the baseline, so that the ratio is that of gateway and runner. With --via sdk
 they are called through clients/go by a goroutine for each call under way: on as few cores, that measures the client, too. "all"
-does both; the rows of the second say -sdk.
+does both; the rows of the second say -sdk. Those of another transport than WebSocket say which.
 
 The scenarios js and peer need Node.js and this repository with its JavaScript packages built; peer also needs rivetkit, which
 "npm install" in bench/peer brings. "all" leaves out what is not there, and says so.`,
-		Example: "  stagedoor bench calls\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
+		Example: "  stagedoor bench calls\n  stagedoor bench calls --transport wt\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -54,6 +54,10 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 	if s.Options.Via != "" {
 		cmd.Flags().StringVar(&f.Via, "via", s.Options.Via,
 			"`how` actions are called: connection, by light clients; sdk, on connections of clients/go; handle, likewise without connection")
+	}
+	if s.Options.Transport != "" {
+		cmd.Flags().StringVar(&f.Transport, "transport", s.Options.Transport,
+			"`what` actions are called over: ws, WebSocket; wt, WebTransport; h1 and h3, HTTP/1.1 and HTTP/3, with a request for each call")
 	}
 	if s.Options.Stores != nil {
 		f.stores(cmd, s.Options.Stores, "`store` to measure: embedded, or redis://host:port, in which keys are made and removed again; repeat it for both")
@@ -96,7 +100,7 @@ func (f *benchFlags) numbers(cmd *cobra.Command, usual bench.Options, limit stri
 		value      *int
 		usual      int
 	}{
-		{"connections", "`number` of WebSockets", &f.Connections, usual.Connections},
+		{"connections", "`number` of WebSockets, or WebTransport sessions, or HTTP/3 connections", &f.Connections, usual.Connections},
 		{"in-flight", "`number` of calls or events under way at once for each", &f.InFlight, usual.InFlight},
 		{"actors", "`number` of actors", &f.Actors, usual.Actors},
 	} {

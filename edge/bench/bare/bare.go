@@ -1,7 +1,8 @@
 // Package bare does the work that the product does, without the product: what is measured here is what the machine, the
 // network and the libraries would allow.
 //
-// Calls take the way from a client over WebSocket to a relay, over one TCP link to an echo server, and back. Commits go to
+// Calls take the way from a client over WebSocket or WebTransport to a relay, over one TCP link to an echo server, and back;
+// requests over HTTP are answered by the server that they come to. Commits go to
 // Pebble, one synced batch for all that wait. Events are bytes, made once, that a broadcaster writes to every WebSocket.
 // There are no actors, no errors, no slow readers. Each baseline is as good as we know how to make it, or the ratio to it
 // would flatter us.
@@ -25,6 +26,8 @@ import (
 const (
 	Echo        = "echo"
 	Relay       = "relay"       // where is the address of an Echo
+	HTTP        = "http"        // sends the body of every request back
+	HTTP3       = "http3"       // the same over HTTP/3, and a relay for the streams of WebTransport; where is the address of an Echo
 	Broadcaster = "broadcaster" // WebSockets to SenderPath send, others listen
 	WriterRole  = "writer"      // where is a directory that it may make; it serves package task
 )
@@ -32,9 +35,12 @@ const (
 // Serve plays a role until ctx ends. ready is told the address as soon as it listens.
 func Serve(ctx context.Context, role, where string, ready func(address string) error) error {
 	roles := map[string]func(ctx context.Context, where string, l net.Listener) error{
-		Echo: serveEcho, Relay: serveRelay, Broadcaster: serveBroadcaster, WriterRole: serveWriter,
+		Echo: serveEcho, Relay: serveRelay, HTTP: serveHTTP, Broadcaster: serveBroadcaster, WriterRole: serveWriter,
 	}
 	serve := roles[role]
+	if role == HTTP3 {
+		return serveHTTP3(ctx, where, ready)
+	}
 	if serve == nil {
 		return fmt.Errorf("there is no role %q", role)
 	}

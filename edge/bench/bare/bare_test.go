@@ -2,8 +2,11 @@ package bare_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
+	"io"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+	"github.com/quic-go/quic-go/http3"
 	"go.uber.org/goleak"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/bare"
@@ -19,6 +23,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/sockets"
 	"github.com/stagedoor-dev/stagedoor/edge/bench/task"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/tunnel"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
@@ -175,5 +180,49 @@ func TestEverybodyHearsEverything(t *testing.T) {
 	}
 	if got := sum.Load(); got != int64(want) {
 		t.Errorf("the sum is %d, not %d", got, want)
+	}
+}
+
+func TestCallsOverWebTransportComeBack(t *testing.T) {
+	through, err := tunnel.New(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := through.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := bare.DialStreams(t.Context(), through, play(t, bare.HTTP3, play(t, bare.Echo, "")), 3, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for _, inFlight := range []int{1, 4, 200} {
+		sane(t, c.Round(t.Context(), load.Open(length), inFlight))
+	}
+	if err := c.Lost(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The echoes send the body back over each version of HTTP.
+func TestBodiesComeBack(t *testing.T) {
+	h3 := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // its own certificate
+	t.Cleanup(func() { _ = h3.Close() })
+	h1 := &http.Transport{}
+	t.Cleanup(h1.CloseIdleConnections)
+	for url, via := range map[string]http.RoundTripper{
+		"http://" + play(t, bare.HTTP, ""): h1, "https://" + play(t, bare.HTTP3, play(t, bare.Echo, "")): h3,
+	} {
+		response, err := (&http.Client{Transport: via}).Post(url, "application/cbor", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || string(body) != "hello" || response.Header.Get("Content-Type") != "application/cbor" {
+			t.Errorf("%s: %q %v", url, body, err)
+		}
 	}
 }

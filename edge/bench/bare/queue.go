@@ -2,13 +2,13 @@ package bare
 
 import (
 	"encoding/binary"
-	"net"
+	"io"
 	"sync"
 )
 
 // queue gathers what is to be written and writes all of it with one call whenever the connection is free.
 type queue struct {
-	conn net.Conn
+	conn io.WriteCloser
 	wake chan struct{} // capacity 1
 	stop chan struct{}
 
@@ -16,7 +16,7 @@ type queue struct {
 	pending []byte
 }
 
-func newQueue(conn net.Conn) *queue {
+func newQueue(conn io.WriteCloser) *queue {
 	return &queue{conn: conn, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
@@ -34,6 +34,14 @@ func (q *queue) webSocket(message []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pending = appendMessage(q.pending, message)
+}
+
+// framed adds a message with its length, as a stream of WebTransport carries it.
+func (q *queue) framed(message []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending = binary.BigEndian.AppendUint32(q.pending, uint32(len(message)))
+	q.pending = append(q.pending, message...)
 }
 
 // raw adds bytes.

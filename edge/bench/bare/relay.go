@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 
@@ -23,14 +24,14 @@ const (
 // serveEcho sends every frame of a link back, one write for all that one read brought.
 func serveEcho(ctx context.Context, _ string, l net.Listener) error {
 	return new(house).run(ctx, l, func(conn net.Conn) (func(), error) {
-		return func() { _ = eachBatch(conn, func([]byte) {}, conn.Write) }, nil
+		return func() { _ = eachBatch(conn, linkBuffer, func([]byte) {}, conn.Write) }, nil
 	})
 }
 
 // eachBatch reads whole frames of a link until it ends: each is told the frames one by one, without their length, then
 // batch all that one read brought.
-func eachBatch(conn net.Conn, each func(frame []byte), batch func([]byte) (int, error)) error {
-	buffer, have := make([]byte, linkBuffer), 0
+func eachBatch(conn io.Reader, size int, each func(frame []byte), batch func([]byte) (int, error)) error {
+	buffer, have := make([]byte, size), 0
 	for {
 		n, err := conn.Read(buffer[have:])
 		if err != nil {
@@ -56,7 +57,7 @@ func eachBatch(conn net.Conn, each func(frame []byte), batch func([]byte) (int, 
 	}
 }
 
-// relay stands between the WebSockets of clients and one link.
+// relay stands between clients and one link.
 type relay struct {
 	up *queue
 
@@ -70,7 +71,8 @@ type relayed struct {
 	gws.BuiltinEventHandler
 	number   uint32
 	up, down *queue
-	touched  bool // got something of the present batch; guarded by relay.mu
+	answer   func(message []byte) // puts it into down
+	touched  bool                 // got something of the present batch; guarded by relay.mu
 }
 
 // OnMessage implements gws.Event.
@@ -98,18 +100,23 @@ func (c relayedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func serveRelay(parent context.Context, echo string, l net.Listener) error {
+func serveRelay(ctx context.Context, echo string, l net.Listener) error {
+	return relaying(ctx, echo, func(ctx context.Context, r *relay) error { return new(house).run(ctx, l, r.welcome) }, l.Close)
+}
+
+// relaying has clients served that a relay to the echo stands before.
+func relaying(parent context.Context, echo string, serve func(context.Context, *relay) error, refuse func() error) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	link, err := new(net.Dialer).DialContext(ctx, "tcp", echo)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return errors.Join(err, refuse())
 	}
 	r := &relay{up: newQueue(link), clients: map[uint32]*relayed{}}
 	var ends sync.WaitGroup
 	ends.Go(r.up.run)
 	ends.Go(func() { cancel(fmt.Errorf("the link ended: %w", r.readLink(link))) })
-	err = new(house).run(ctx, l, r.welcome)
+	err = serve(ctx, r)
 	if err == nil && parent.Err() == nil {
 		err = context.Cause(ctx)
 	}
@@ -124,21 +131,37 @@ func (r *relay) welcome(conn net.Conn) (func(), error) {
 		return nil, err
 	}
 	c := &relayed{up: r.up, down: newQueue(conn)}
+	c.answer = c.down.webSocket
 	outer := relayedConn{conn, c.up, c.down}
 	in.Reset(outer)
 	ws, err := gws.NewUpgrader(c, &gws.ServerOption{}).UpgradeFromConn(outer, in, request)
 	if err != nil {
 		return nil, err
 	}
+	return func() { r.serve(c, ws.ReadLoop) }, nil
+}
+
+// serve relays for a client until there is nothing left to read.
+func (r *relay) serve(c *relayed, read func()) {
 	r.enter(c)
-	return func() {
-		var writing sync.WaitGroup
-		writing.Go(c.down.run)
-		ws.ReadLoop()
-		close(c.down.stop)
-		writing.Wait()
-		r.leave(c)
-	}, nil
+	var writing sync.WaitGroup
+	writing.Go(c.down.run)
+	read()
+	close(c.down.stop)
+	writing.Wait()
+	r.leave(c)
+}
+
+// stream relays the frames of a stream of WebTransport.
+func (r *relay) stream(stream io.ReadWriteCloser) {
+	c := &relayed{up: r.up, down: newQueue(stream)}
+	c.answer = c.down.framed
+	r.serve(c, func() {
+		_ = eachBatch(stream, socketBuffer, func(frame []byte) { c.up.relayed(c.number, frame) }, func(batch []byte) (int, error) {
+			c.up.flush()
+			return len(batch), nil
+		})
+	})
 }
 
 func (r *relay) enter(c *relayed) {
@@ -158,14 +181,14 @@ func (r *relay) leave(c *relayed) {
 // readLink hands answers to the clients. Their own goroutines write them, so that none waits for another.
 func (r *relay) readLink(link net.Conn) error {
 	var touched []*relayed
-	return eachBatch(link, func(frame []byte) {
+	return eachBatch(link, linkBuffer, func(frame []byte) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		c := r.clients[binary.BigEndian.Uint32(frame)]
 		if c == nil {
 			return
 		}
-		c.down.webSocket(frame[4:])
+		c.answer(frame[4:])
 		if !c.touched {
 			c.touched = true
 			touched = append(touched, c)

@@ -1,14 +1,11 @@
 package callers
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"sync"
 	"time"
-
-	"github.com/lxzan/gws"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
 )
@@ -19,15 +16,14 @@ const notUnderWay = -1
 var (
 	errUnasked = errors.New("an answer to a call that is not under way")
 	errText    = errors.New("a text message")
+	errLong    = errors.New("a frame that is too long")
 )
 
 // caller is one socket.
 type caller struct {
-	gws.BuiltinEventHandler
 	protocol Protocol
 	together int
-	ws       *gws.Conn
-	conn     *coalescing
+	line     line
 	answered Answered // answer, made into a value once
 
 	mu     sync.Mutex
@@ -43,26 +39,24 @@ type caller struct {
 	done  chan struct{}   // closed when none does
 }
 
-func newCaller(conn net.Conn, o *Options, i int) (*caller, error) {
-	c := &caller{protocol: o.Protocol(i), together: o.Together, conn: &coalescing{Conn: conn}}
+func newCaller(ctx context.Context, o *Options, i int) (*caller, error) {
+	c := &caller{protocol: o.Protocol(i), together: o.Together}
 	c.answered = c.answer
-	header := http.Header{}
-	if o.Subprotocol != "" {
-		header.Set("Sec-WebSocket-Protocol", o.Subprotocol)
+	dial := dialWebSocket
+	if o.Through != nil {
+		dial = dialStreams
 	}
-	var response *http.Response
 	var err error
-	c.ws, response, err = gws.NewClientFromConn(c, &gws.ClientOption{Addr: "ws://" + o.Address + o.Path, RequestHeader: header}, c.conn)
-	if err != nil && response != nil {
-		err = fmt.Errorf("%w: %s", err, response.Status)
-	}
-	c.conn.idle = c.seal
+	c.line, err = dial(ctx, o, c)
 	return c, err
 }
 
 // open says what is first to be said, as the only call of a round.
 func (c *caller) open() error {
 	first := c.protocol.Open()
+	if hello := c.protocol.Hello(); !c.line.aside(hello) {
+		first = append(hello, first...) // in one write
+	}
 	if len(first) == 0 {
 		return nil
 	}
@@ -88,8 +82,8 @@ func (c *caller) begin(m *load.Meter, slots int, call func(slot uint64)) (done <
 		call(uint64(slot))
 	}
 	c.mu.Unlock()
-	if err := c.conn.flush(); err != nil {
-		_ = c.conn.Close() // which ends the reader
+	if err := c.line.flush(); err != nil {
+		_ = c.line.Close() // which ends the reader
 	}
 	return done
 }
@@ -110,29 +104,34 @@ func (c *caller) seal() {
 // sealOver makes a message of what was gathered if it is more than limit.
 func (c *caller) sealOver(limit int) {
 	if len(c.frames) > limit {
-		_ = c.ws.WriteMessage(gws.OpcodeBinary, c.frames) // a fault comes to the reader, too
+		c.line.write(c.frames)
 		c.frames = c.frames[:0]
 	}
 }
 
-// OnMessage implements gws.Event.
-func (c *caller) OnMessage(_ *gws.Conn, m *gws.Message) {
-	defer m.Close()
+// take takes a message.
+func (c *caller) take(message []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fault != nil {
 		return
 	}
-	reply, err := []byte(nil), errText
-	if m.Opcode == gws.OpcodeBinary {
-		c.now = load.Now()
-		reply, err = c.protocol.Take(m.Bytes(), c.answered)
-	}
+	c.now = load.Now()
+	reply, err := c.protocol.Take(message, c.answered)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.frames = append(c.frames, reply...)
+	if len(reply) > 0 && !c.line.aside(reply) {
+		c.frames = append(c.frames, reply...)
+	}
+}
+
+// refuse ends the socket for what came.
+func (c *caller) refuse(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(cause)
 }
 
 // answer is told by the protocol.
@@ -162,16 +161,23 @@ func (c *caller) fail(cause error) {
 	if c.fault == nil {
 		c.fault = cause
 	}
-	_ = c.conn.Close()
+	_ = c.line.Close()
 }
 
-// OnClose implements gws.Event: nobody reads any more.
-func (c *caller) OnClose(_ *gws.Conn, err error) {
+// read reads until the socket has ended.
+func (c *caller) read() {
+	err := c.line.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fail(fmt.Errorf("the socket has ended: %w", err))
 	c.ended = true
 	c.giveUp()
+}
+
+func (c *caller) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
 }
 
 // giveUp counts what is under way as failed.
@@ -183,43 +189,4 @@ func (c *caller) giveUp() {
 		c.meter.Failed(c.fault)
 	}
 	close(c.done)
-}
-
-// coalescing is a connection that writes when its reader has nothing left to read.
-type coalescing struct {
-	net.Conn
-	idle func() // nil, or what is called before that: it may have more to write
-
-	mu      sync.Mutex
-	pending []byte
-}
-
-// Write implements net.Conn.
-func (c *coalescing) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pending = append(c.pending, p...)
-	return len(p), nil
-}
-
-// Read implements net.Conn.
-func (c *coalescing) Read(p []byte) (int, error) {
-	if err := c.flush(); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(p)
-}
-
-func (c *coalescing) flush() error {
-	if c.idle != nil {
-		c.idle()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.pending) == 0 {
-		return nil
-	}
-	_, err := c.Conn.Write(c.pending)
-	c.pending = c.pending[:0]
-	return err
 }

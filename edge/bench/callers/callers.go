@@ -1,6 +1,6 @@
-// Package callers keeps calls under way over many WebSockets at as little cost as we know how.
+// Package callers keeps calls under way over many WebSockets, or WebTransport sessions, at as little cost as we know how.
 //
-// A socket is one goroutine. It reads answers, answers each with the next call of the same slot, and writes when it has
+// A socket is one goroutine; a session has one for each of its streams. It reads answers, answers each with the next call of the same slot, and writes when it has
 // nothing left to read. What a call looks like and what an answer says is a Protocol's: edge/bench/bare has that of its
 // relay, edge/bench/session that of the gateway, so that the two are called in the same way. What is not expected ends a
 // socket, and what was under way on it has failed.
@@ -10,21 +10,23 @@ package callers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"github.com/stagedoor-dev/stagedoor/edge/bench/load"
+	"github.com/stagedoor-dev/stagedoor/edge/bench/tunnel"
 )
 
 // Protocol is what is said on one socket. Slots are numbered from 0; of each, one call is under way at a time.
 type Protocol interface {
-	// Open is what is said first; it is answered like the call of slot 0. Empty: calls may begin at once.
+	// Hello is what is said before all else; over WebTransport it has a stream of its own, on which all replies of Take go.
+	// Empty: nothing is, and there is no such stream.
+	Hello() []byte
+	// Open is what is said then; it is answered like the call of slot 0. Empty: calls may begin at once.
 	Open() []byte
 	// Call appends the call of a slot.
 	Call(dst []byte, slot uint64) []byte
-	// Take takes one message. It tells answered of each answer in it, which makes the slot's next call, and returns what
+	// Take takes one message, over WebTransport one or more whole frames [FRAME-1] of one stream. It tells answered of each answer in it, which makes the slot's next call, and returns what
 	// has to be said besides, valid until it is called again. An error ends the socket.
 	Take(message []byte, answered Answered) (reply []byte, err error)
 }
@@ -36,6 +38,8 @@ type Answered func(slot uint64, err error)
 type Options struct {
 	// Address is the server, host:port; Path that of the URL; Subprotocol, if not empty, the one to agree on.
 	Address, Path, Subprotocol string
+	// Through is what WebTransport sessions are opened through; nil: they are WebSockets.
+	Through *tunnel.Dialer
 	// Together is how many bytes of calls go as one message, if so many are to be written at once: a message is over when
 	// it has them. 0: each call is a message of its own.
 	Together int
@@ -64,26 +68,32 @@ func Dial(ctx context.Context, n int, o Options) (*Callers, error) {
 }
 
 func (c *Callers) dial(ctx context.Context, i int) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.options.Address)
+	one, err := newCaller(ctx, &c.options, i)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	one, err := newCaller(conn, &c.options, i)
-	if err != nil {
-		return errors.Join(err, conn.Close())
-	}
 	c.all[i] = one
-	c.reading.Go(one.ws.ReadLoop)
+	stop := context.AfterFunc(ctx, func() { _ = one.line.Close() })
+	defer stop()
+	c.reading.Go(one.read)
 	return one.open()
+}
+
+// Lost is why one of the sockets has ended, if any has.
+func (c *Callers) Lost() error {
+	for _, one := range c.all {
+		if err := one.lost(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close ends the sockets without a word and waits for their goroutines.
 func (c *Callers) Close() {
 	for _, one := range c.all {
 		if one != nil {
-			_ = one.conn.Close()
+			_ = one.line.Close()
 		}
 	}
 	c.reading.Wait()
@@ -102,7 +112,7 @@ func (c *Callers) Round(ctx context.Context, w load.Window, inFlight int) load.R
 		select {
 		case <-done[i]:
 		case <-ctx.Done():
-			_ = one.conn.Close()
+			_ = one.line.Close()
 			<-done[i] // nobody writes to the meter any more
 		}
 	}

@@ -31,6 +31,8 @@ var (
 // answered by a point; anything else is garbage.
 type letters struct{ first string }
 
+func (letters) Hello() []byte { return nil }
+
 func (p letters) Open() []byte { return []byte(p.first) }
 
 func (letters) Call(dst []byte, slot uint64) []byte { return append(dst, 'a'+byte(slot)) }

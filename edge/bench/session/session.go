@@ -87,16 +87,21 @@ func New(o Options) *Session {
 	return &Session{options: o, call: wire.ClientCall{Connection: connection, Action: []byte(o.Action), Args: o.Args}}
 }
 
+// Hello implements callers.Protocol.
+func (s *Session) Hello() []byte {
+	hello := &clientv1alpha1.Hello{Sdk: "bench", Features: []string{wire.FeatureClientResume}}
+	return wire.AppendMessage(nil, wire.Client(hello))
+}
+
 // Open implements callers.Protocol: the actor's acceptance of the connection is the answer.
 func (s *Session) Open() []byte {
 	s.sent++
-	hello := &clientv1alpha1.Hello{Sdk: "bench", Features: []string{wire.FeatureClientResume}}
 	open := &clientv1alpha1.ConnectionOpen{
 		Connection: connection,
 		Target:     &commonv1alpha1.Address{Type: s.options.Type, Key: s.options.Key},
 		Mode:       commonv1alpha1.Mode_MODE_GET_OR_CREATE,
 	}
-	return wire.AppendMessage(wire.AppendMessage(nil, wire.Client(hello)), wire.Client(open)) // in one write [SESS-2]
+	return wire.AppendMessage(nil, wire.Client(open))
 }
 
 // Call implements callers.Protocol.
@@ -173,14 +178,17 @@ func (s *Session) onOther(f wire.Frame, size int, answered callers.Answered) err
 	}
 	switch m := m.(type) {
 	case *clientv1alpha1.Welcome:
-		return s.onWelcome(m)
+		if err := s.onWelcome(m); err != nil {
+			return err
+		}
+		s.begun(answered)
 	case *clientv1alpha1.ConnectionOpened:
-		if !s.welcomed || s.opened || m.GetConnection() != connection {
+		if s.opened || m.GetConnection() != connection {
 			return unexpected(f.Kind, m)
 		}
 		s.opened = true
 		s.count(size)
-		answered(0, nil)
+		s.begun(answered)
 	case *clientv1alpha1.Ack:
 		return s.onAck(m)
 	case *commonv1alpha1.Ping:
@@ -202,6 +210,13 @@ func (s *Session) onWelcome(m *clientv1alpha1.Welcome) error {
 	}
 	s.say(&clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{}}})
 	return nil
+}
+
+// begun answers the open, which over WebTransport may come before the Welcome.
+func (s *Session) begun(answered callers.Answered) {
+	if s.welcomed && s.opened {
+		answered(0, nil)
+	}
 }
 
 // onAck: there is nothing to forget, but the two sides have to count alike.

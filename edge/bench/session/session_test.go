@@ -138,7 +138,7 @@ func open(t *testing.T, output []byte) *peer {
 // [SESS-13] [SESS-14].
 func TestASessionOpens(t *testing.T) {
 	p := begin(t, nil)
-	if said := p.frames(p.Open()); !slices.Equal(said, []string{"hello [resume]", "open 1 bench [a b] MODE_GET_OR_CREATE"}) {
+	if said := p.frames(append(p.Hello(), p.Open()...)); !slices.Equal(said, []string{"hello [resume]", "open 1 bench [a b] MODE_GET_OR_CREATE"}) {
 		t.Errorf("it says %q", said)
 	}
 	p.gets([]any{resumable()}, "ack 0 of 0")
@@ -249,10 +249,19 @@ func TestWhatIsNotExpectedEndsTheSocket(t *testing.T) {
 	}
 }
 
+// The streams of WebTransport have no order among them [SESS-20].
+func TestAnOpeningMayComeBeforeTheWelcome(t *testing.T) {
+	p := begin(t, nil)
+	p.Open()
+	p.gets([]any{opened()})
+	p.wantAnswers()
+	p.gets([]any{resumable()}, "ack 0 of 0")
+	p.wantAnswers("0")
+}
+
 // Nothing stands for the answer to the open but the answer to the open.
 func TestWhatComesTooEarlyEndsTheSocket(t *testing.T) {
 	for name, frames := range map[string][]any{
-		"an opening before the welcome":     {opened()},
 		"a result before the opening":       {resumable(), result(0, "out")},
 		"another connection's opening":      {resumable(), &clientv1alpha1.ConnectionOpened{Connection: 2}},
 		"a welcome without resume":          {&clientv1alpha1.Welcome{ResumeToken: []byte("token")}},
