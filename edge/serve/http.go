@@ -18,18 +18,25 @@ const (
 	maxHeaderBytes = 128 << 10
 	// maxStreams bounds the requests under way on one HTTP/2 socket.
 	maxStreams = 250
+	// silence on an HTTP/2 socket is followed by a ping, which must be answered in pongWait: event streams need not say anything.
+	silence  = 30 * time.Second
+	pongWait = 15 * time.Second
+	// stuckWrite ends an HTTP/2 socket whose client takes no byte.
+	stuckWrite = 30 * time.Second
 )
 
-func httpServer(handler http.Handler, logger *slog.Logger) *http.Server {
+func httpServer(handler http.Handler, idle time.Duration, logger *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		Handler:   handler,
+		Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: silence, PingTimeout: pongWait, WriteByteTimeout: stuckWrite,
+		},
 		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}

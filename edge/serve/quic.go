@@ -35,6 +35,8 @@ type overQUIC struct {
 	server    *http3.Server
 	sessions  *webtransport.Server
 	serving   sync.WaitGroup // connections
+	greeting  handshakes
+	guests    guests
 
 	mu       sync.Mutex
 	conns    map[*quic.Conn]struct{}
@@ -42,11 +44,13 @@ type overQUIC struct {
 	answered chan struct{} // closed when there are none, once that is waited for; nil: it is not
 }
 
-// newOverQUIC begins to listen. sessionStreams is how many streams a WebTransport session may have open, beside those of requests.
-func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, sessionStreams int, logger *slog.Logger) (*overQUIC, error) {
-	q := &overQUIC{transport: &quic.Transport{Conn: socket}, conns: map[*quic.Conn]struct{}{}}
+// newOverQUIC begins to listen. sessionStreams is how many streams a WebTransport session may have open, beside those of requests, and
+// idle how long a connection may have no request under way.
+func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, sessionStreams int, idle time.Duration, logger *slog.Logger) (*overQUIC, error) {
+	q := &overQUIC{conns: map[*quic.Conn]struct{}{}, guests: guests{wait: idle, most: maxIdleGuests}}
+	q.transport = &quic.Transport{Conn: socket, VerifySourceAddress: q.greeting.doubted, ConnContext: q.greeting.begin}
 	q.server = &http3.Server{
-		Handler: q.counted(handler), MaxHeaderBytes: maxHeaderBytes, IdleTimeout: idleTimeout,
+		Handler: q.counted(handler), MaxHeaderBytes: maxHeaderBytes, ConnContext: q.guests.receive,
 		Logger: slog.New(atDebug{logger.Handler()}),
 	}
 	q.sessions = &webtransport.Server{
@@ -57,7 +61,7 @@ func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, se
 	config := http3.ConfigureTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: c.Certificate})
 	var err error
 	q.listener, err = q.transport.Listen(config, &quic.Config{
-		HandshakeIdleTimeout: readHeaderTimeout, MaxIdleTimeout: idleTimeout, MaxIncomingStreams: maxStreams + int64(sessionStreams), MaxIncomingUniStreams: maxUniStreams,
+		HandshakeIdleTimeout: readHeaderTimeout, MaxIdleTimeout: idle, MaxIncomingStreams: maxStreams + int64(sessionStreams), MaxIncomingUniStreams: maxUniStreams,
 		EnableDatagrams: true, EnableStreamResetPartialDelivery: true,
 		InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: maxStreamWindow,
 		InitialConnectionReceiveWindow: connectionWindow, MaxConnectionReceiveWindow: maxConnWindow,
@@ -71,8 +75,9 @@ func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, se
 // counted is the handler, with its requests counted: http3 itself waits for idle clients to go.
 func (q *overQUIC) counted(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q.count(1)
-		defer q.count(-1)
+		from := guestOf(r.Context())
+		q.count(from, 1)
+		defer q.count(from, -1)
 		if r.Method == http.MethodConnect {
 			w = &taker{ResponseWriter: w, from: q}
 		}
@@ -80,7 +85,8 @@ func (q *overQUIC) counted(handler http.Handler) http.Handler {
 	})
 }
 
-func (q *overQUIC) count(n int) {
+func (q *overQUIC) count(from *guest, n int) {
+	from.count(n)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.requests += n
@@ -108,6 +114,7 @@ func (q *overQUIC) serve() error {
 		if err != nil {
 			return err
 		}
+		greeted(conn.Context())
 		q.mu.Lock()
 		q.conns[conn] = struct{}{}
 		q.mu.Unlock()

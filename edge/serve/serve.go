@@ -48,6 +48,8 @@ type Options struct {
 	SessionStreams int
 	// Runners serve the framed runner protocol.
 	Runners []net.Listener
+	// IdleTimeout is how long a client's connection may have no request under way. Default 90 s.
+	IdleTimeout time.Duration
 	// DrainTimeout bounds the shutdown. Zero: no wait.
 	DrainTimeout time.Duration
 	Logger       *slog.Logger
@@ -91,13 +93,16 @@ type server struct {
 // prepare makes what serves each protocol.
 func (s *server) prepare() error {
 	o, handler := &s.options, s.gateway.Handler()
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = idleTimeout
+	}
 	var fault error
 	if o.QUIC != nil {
-		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.SessionStreams, o.Logger); fault == nil {
+		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.SessionStreams, o.IdleTimeout, o.Logger); fault == nil {
 			handler, fault = alternative(handler, o.QUIC.LocalAddr())
 		}
 	}
-	s.http = httpServer(handler, o.Logger)
+	s.http = httpServer(handler, o.IdleTimeout, o.Logger)
 	switch {
 	case o.Certificates == nil:
 		s.tcp = []net.Listener{o.HTTP}

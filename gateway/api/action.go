@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
@@ -50,8 +51,8 @@ func (h *Handler) fillCall(c *route.Call, w http.ResponseWriter, r *http.Request
 		return wire.RequestUnsupported.Newf("Idempotency keys are not supported yet.") // [ONCE-0]
 	}
 	action, err := url.PathUnescape(escaped)
-	if err != nil || action == "" || len(action) > h.limits.MaxAction {
-		return wire.RequestInvalid.Newf("An action name is one path segment of 1 to %d bytes.", h.limits.MaxAction)
+	if err != nil || action == "" || len(action) > h.limits.MaxAction || !utf8.ValidString(action) {
+		return wire.RequestInvalid.Newf("An action name is one path segment of 1 to %d bytes of UTF-8.", h.limits.MaxAction)
 	}
 	body, e := h.readBody(w, r)
 	if e != nil {
@@ -108,6 +109,9 @@ func deadline(r *http.Request) (time.Duration, *wire.Error) {
 func trace(r *http.Request) (trace, state []byte) {
 	if trace = clientjson.ParseTraceparent(r.Header.Get("traceparent")); trace != nil {
 		state = []byte(r.Header.Get("tracestate"))
+	}
+	if !utf8.Valid(state) { // runners take no other, and tell nobody's fault from the gateway's
+		state = nil
 	}
 	return trace, state
 }

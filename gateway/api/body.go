@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
 	"github.com/stagedoor-dev/stagedoor/internal/payload"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -41,6 +42,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body, *wire.
 	b := body{Args: noArgs}
 	raw, err := h.readAll(w, r)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		h.cfg.Session.Stats.Limit(stats.MaxFrame)
 		return b, wire.RequestTooLarge.Newf("The body has more than %d bytes.", h.limits.MaxFrame)
 	}
 	if errors.Is(err, errMemory) {
@@ -81,6 +83,9 @@ func (h *Handler) readAll(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
+	if most := int64(h.limits.MaxFrame); r.ContentLength > most {
+		return nil, &http.MaxBytesError{Limit: most}
+	}
 	m := metered{from: http.MaxBytesReader(nil, r.Body, int64(h.limits.MaxFrame)), budget: h.cfg.Session.Budget}
 	raw, err := io.ReadAll(&m)
 	m.budget.Add(-m.read)
@@ -114,8 +119,10 @@ func (h *Handler) checkBody(b *body) *wire.Error {
 	case len(b.Args) == 0 || b.Args[0]>>5 != arrayMajor:
 		return wire.RequestInvalid.Newf(`The arguments must be an array: {"args":[…]}.`)
 	case len(b.Args) > h.limits.MaxArgs:
+		h.cfg.Session.Stats.Limit(stats.MaxArgs)
 		return wire.RequestTooLarge.Newf("The arguments have %d bytes, at most %d are allowed.", len(b.Args), h.limits.MaxArgs)
 	case len(b.Input) > h.limits.MaxInput:
+		h.cfg.Session.Stats.Limit(stats.MaxInput)
 		return wire.RequestTooLarge.Newf("The input has %d bytes, at most %d are allowed.", len(b.Input), h.limits.MaxInput)
 	}
 	return nil
@@ -161,7 +168,7 @@ func (h *Handler) answerCall(w http.ResponseWriter, r *http.Request, result rout
 	if wantsCBOR(r) {
 		// {"output": …}
 		out := append([]byte{0xa1, 0x66, 'o', 'u', 't', 'p', 'u', 't'}, output...)
-		write(w, http.StatusOK, mediaCBOR, out)
+		h.write(w, http.StatusOK, mediaCBOR, out)
 		return
 	}
 	out, err := jsoncbor.AppendJSON([]byte(`{"output":`), output)
@@ -169,7 +176,7 @@ func (h *Handler) answerCall(w http.ResponseWriter, r *http.Request, result rout
 		h.fail(w, r, wire.RequestInvalidPayload.Newf("The result cannot be carried in JSON: %v.", err).With(wire.RanYes))
 		return
 	}
-	write(w, http.StatusOK, mediaJSON, append(out, '}', '\n'))
+	h.write(w, http.StatusOK, mediaJSON, append(out, '}', '\n'))
 }
 
 // errorBody is an error as HTTP carries it [HTTP-4].
@@ -212,7 +219,7 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, status int, v an
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	write(w, status, media, out)
+	h.write(w, status, media, out)
 }
 
 // jsonLine is v as JSON with a line end. Nothing is escaped for HTML: curl users read it.
@@ -224,10 +231,17 @@ func jsonLine(v any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-func write(w http.ResponseWriter, status int, media string, out []byte) {
+func (h *Handler) write(w http.ResponseWriter, status int, media string, out []byte) {
+	h.answerDeadline(w)
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(out) // a caller that has gone needs no answer
+}
+
+// answerDeadline gives a client the time of a message to take its answer: over HTTP/2 and HTTP/3 it may leave the window shut.
+func (h *Handler) answerDeadline(w http.ResponseWriter) {
+	const rest = 2                                                                                      // over HTTP/1.1 the rest of the body is waited for first, as long
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(rest * h.sessions.MessageWait())) // not every server has deadlines
 }

@@ -64,6 +64,7 @@ func limitTable(l wire.Limits) map[string]int64 {
 
 func (h *Handler) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if _, ok := h.authenticate(w, r, auth.Admin); ok {
+		h.answerDeadline(w)
 		h.metrics.ServeHTTP(w, r)
 	}
 }

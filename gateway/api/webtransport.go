@@ -173,7 +173,8 @@ func (s *streamed) serve(l *lane) {
 	if lost {
 		l.Reset()
 	}
-	<-l.stream.Done() // our side has ended, too
+	<-l.stream.Done()     // our side has ended, too
+	l.out.abort(errReset) // whoever ends the session now finds nothing to send on it
 	l.out.wait()
 	s.drop(l)
 }
@@ -275,9 +276,7 @@ func (s *streamed) end(farewell []byte, e *wire.Error, forget bool) {
 	}
 	told := s.control != nil && len(farewell) > 0
 	s.ending.Go(func() {
-		for _, l := range lanes {
-			l.out.wait()
-		}
+		s.written(lanes)
 		if told {
 			parting, cancel := context.WithTimeout(s.conn.Context(), partingWait)
 			defer cancel()
@@ -286,6 +285,24 @@ func (s *streamed) end(farewell []byte, e *wire.Error, forget bool) {
 		code, reason := closeCode(e)
 		s.conn.CloseWithError(uint32(code), reason)
 	})
+}
+
+// written waits until the streams have written all, or farewellWait has ended them. No longer: to whoever resets a stream as if
+// the session were gone, the library writes until it is.
+func (s *streamed) written(lanes []*lane) {
+	all := make(chan struct{})
+	s.ending.Go(func() {
+		defer close(all)
+		for _, l := range lanes {
+			l.out.wait()
+		}
+	})
+	late := time.NewTimer(farewellWait + partingWait)
+	defer late.Stop()
+	select {
+	case <-all:
+	case <-late.C:
+	}
 }
 
 // Datagram implements session.Streams.
