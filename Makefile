@@ -42,7 +42,8 @@ test: test-js test-conformance test-go ## run every test, with the race detector
 .PHONY: test-go test-js test-conformance
 test-go: $(BUF) redis-server
 	$(if $(RACE),,@echo "no C compiler found: the tests run without the race detector" >&2)
-	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $$($(GO) list ./... | grep -Ev '$(CONFORMANCE_PROGRAMS)')
+	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $$($(GO) list ./... | grep -Ev '$(CONFORMANCE_PROGRAMS)|/edge/nettest')
+	$(GO) test $(RACE) -v -timeout $(TEST_TIMEOUT) ./edge/nettest # it compares latencies, and says where it cannot
 
 # The tests of the conformance suite that play it against whole programs: they measure patience, so nothing runs beside them.
 CONFORMANCE_PROGRAMS := /conformance/(adapters|cli|fuzz|killmatrix|model|nullrunner|planeg|replay|report|scaffold|suite)
