@@ -30,7 +30,6 @@ type Client struct {
 	session    *session
 	supervisor *supervisor
 	http       *api
-	udp        *udp
 	cancel     context.CancelFunc
 }
 
@@ -47,11 +46,11 @@ func New(endpoint string, options Options) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := newSession(options, e.token, e.namespace)
-	c := &Client{session: s, udp: &udp{options: options, endpoint: e}, cancel: cancel}
-	c.http = newAPI(ctx, options, e, c.udp)
+	u := &udp{options, e}
+	c := &Client{session: s, http: newAPI(ctx, options, e, u), cancel: cancel}
 	c.supervisor = newSupervisor(ctx, s, func(ctx context.Context) (socket, error) {
 		if options.Transport == WebTransport {
-			return openWebTransport(ctx, s, e, c.udp)
+			return openWebTransport(ctx, s, e, u)
 		}
 		return openWebSocket(ctx, s, e)
 	})
@@ -67,7 +66,6 @@ func (c *Client) Close() error {
 	c.cancel()
 	c.supervisor.running.Wait()
 	c.http.close()
-	c.udp.close()
 	return nil
 }
 

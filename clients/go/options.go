@@ -37,7 +37,7 @@ type Options struct {
 	// with TCP_NODELAY.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// DialQUIC opens the connections of WebTransport and HTTP/3, such as a quic.Transport.Dial, through which many clients
-	// share a UDP socket. The client closes them. Default: one UDP socket for each client.
+	// share a UDP socket. The client closes them. Default: a UDP socket for each.
 	DialQUIC func(ctx context.Context, address string, tls *tls.Config, config *quic.Config) (*quic.Conn, error)
 	// TLS is used for https and wss, and by WebTransport. Default: the system's roots.
 	TLS *tls.Config

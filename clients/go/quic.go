@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -33,10 +32,6 @@ var errNoAddress = errors.New("no address")
 type udp struct {
 	options  Options
 	endpoint endpoint
-
-	mu        sync.Mutex
-	transport *quic.Transport // nil: none yet, or Options.DialQUIC does it
-	closed    bool
 }
 
 // dial opens a connection for HTTP/3 and WebTransport, on which nothing may come for so long.
@@ -60,24 +55,30 @@ func (u *udp) connect(ctx context.Context, idle time.Duration) (*quic.Conn, erro
 	config.NextProtos = []string{http3.NextProtoH3}
 	dial := u.options.DialQUIC
 	if dial == nil {
-		dial = u.dialOwn
+		dial = dialOwn
 	}
 	return dial(ctx, u.endpoint.address(), config, &quic.Config{
 		MaxIdleTimeout: idle, MaxIncomingStreams: -1, EnableDatagrams: true, EnableStreamResetPartialDelivery: true,
 	})
 }
 
-// dialOwn dials from the client's own UDP socket.
-func (u *udp) dialOwn(ctx context.Context, address string, t *tls.Config, q *quic.Config) (*quic.Conn, error) {
+// dialOwn dials from a UDP socket of the connection's own: without connection ids, of which quic-go has only so many for a client
+// whose address changes.
+func dialOwn(ctx context.Context, address string, t *tls.Config, q *quic.Config) (*quic.Conn, error) {
 	to, err := resolve(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	transport, err := u.own()
+	socket, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		return nil, err
 	}
-	return transport.Dial(ctx, to, t, q)
+	conn, err := quic.Dial(ctx, socket, to, t, q)
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	context.AfterFunc(conn.Context(), func() { _ = socket.Close() })
+	return conn, nil
 }
 
 // resolve prefers IPv4, as net.ResolveUDPAddr does.
@@ -99,35 +100,6 @@ func resolve(ctx context.Context, address string) (*net.UDPAddr, error) {
 	}
 	i := max(0, slices.IndexFunc(list, func(a net.IPAddr) bool { return a.IP.To4() != nil }))
 	return &net.UDPAddr{IP: list[i].IP, Zone: list[i].Zone, Port: port}, nil
-}
-
-// own is the client's own UDP socket, opened at its first use.
-func (u *udp) own() (*quic.Transport, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		return nil, net.ErrClosed
-	}
-	if u.transport == nil {
-		socket, err := net.ListenUDP("udp", nil)
-		if err != nil {
-			return nil, err
-		}
-		u.transport = &quic.Transport{Conn: socket}
-	}
-	return u.transport, nil
-}
-
-// close closes the client's own socket, and with it the connections that are left.
-func (u *udp) close() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.closed = true
-	if u.transport == nil {
-		return
-	}
-	_ = u.transport.Close()
-	_ = u.transport.Conn.Close()
 }
 
 // overHTTP3 makes requests over HTTP/3. ctx ends with the client: requests share a connection, and therefore none of theirs
