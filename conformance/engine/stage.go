@@ -222,7 +222,11 @@ func (s *Stage) next(ctx context.Context) (*vgw.Socket, *runnerv1alpha1.Hello, e
 		case <-ctx.Done():
 		}
 	}()
-	socket, err := s.gateway.Accept(ctx)
+	accept := s.gateway.Accept
+	if !s.dialed {
+		accept = s.gateway.First
+	}
+	socket, err := accept(ctx)
 	if err != nil {
 		return nil, nil, s.undialed(ctx, err)
 	}

@@ -246,17 +246,26 @@ func (g *Gateway) forget(s *Socket) {
 // Accept waits for the next socket of the runner that has not ended before its turn came.
 func (g *Gateway) Accept(ctx context.Context) (*Socket, error) {
 	for {
-		select {
-		case s := <-g.waiting:
-			select {
-			case <-s.Done():
-				continue
-			default:
-			}
-			return s, nil
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the runner's socket: %w", context.Cause(ctx))
+		s, err := g.First(ctx)
+		if err != nil {
+			return nil, err
 		}
+		select {
+		case <-s.Done():
+		default:
+			return s, nil
+		}
+	}
+}
+
+// First waits for a socket of the runner, whether it has ended already or not: of a runner that has not said Hello yet, that
+// is what there is to tell.
+func (g *Gateway) First(ctx context.Context) (*Socket, error) {
+	select {
+	case s := <-g.waiting:
+		return s, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the runner's socket: %w", context.Cause(ctx))
 	}
 }
 

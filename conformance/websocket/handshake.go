@@ -76,14 +76,15 @@ func Dial(ctx context.Context, address, protocol string, header http.Header) (*C
 	if err != nil {
 		return nil, fmt.Errorf("dial %q: %w", address, err)
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return nil, fmt.Errorf("dial %q: %w", address, err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
+	conn := raw
 	if u.Scheme == "wss" {
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // as the comment says
+		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // as the comment says
 	}
 	c, err := handshake(conn, u, protocol, header)
 	if err != nil {
