@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lxzan/gws"
+
 	"github.com/stagedoor-dev/stagedoor/gateway"
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
@@ -378,5 +380,20 @@ func TestMetadataShowsTheLimits(t *testing.T) {
 		for name, want := range map[string]string{"maxMessage": "16777216", "maxKvKey": "77", "maxMemory": "1073741824", "eventWindow": "8388608"} {
 			wantEqual(w, name, fmt.Sprint(table[name]), want)
 		}
+	})
+}
+
+// [FRAME-2] [LIMIT-1]: a message that is too long costs its socket, and is counted.
+func TestAMessageThatIsTooLong(t *testing.T) {
+	inWorld(t, limited(func(l *wire.Limits) { l.MaxFrame = 64 << 10 }), func(w *world) {
+		w.hostLab()
+		s := w.dial("/v1/connect", "stagedoor.v1.json")
+		s.text(`{"type":"hello"}`)
+		s.want("welcome")
+		before := w.reached("max_frame")
+		_ = s.conn.WriteMessage(gws.OpcodeText, make([]byte, 64<<10+1)) // it is refused before it has come
+		synctest.Wait()
+		wantEqual(w, "closed", s.isClosed(), true)
+		wantEqual(w, "counted", w.reached("max_frame"), before+1)
 	})
 }

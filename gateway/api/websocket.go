@@ -16,6 +16,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/link"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/gateway/session"
+	"github.com/stagedoor-dev/stagedoor/gateway/stats"
 	clientv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/client/v1alpha1"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/jsoncbor"
@@ -214,7 +215,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 		return nil, nil
 	}
 	_ = raw.SetDeadline(time.Time{}) // the HTTP server's time-outs end here
-	s := &socket{Conn: raw, text: chosen != wire.SubprotocolClientProto}
+	s := &socket{Conn: raw, stats: h.cfg.Session.Stats, text: chosen != wire.SubprotocolClientProto}
 	reader := buffered.Reader
 	if queue > 0 {
 		early, _ := buffered.Peek(buffered.Reader.Buffered()) // it has so many
@@ -256,6 +257,7 @@ type socket struct {
 	in       *incoming // nil for a runner's
 	out      *outgoing // nil for a runner's
 	ws       *gws.Conn
+	stats    *stats.Stats
 	text     bool
 	reader   reader
 }
@@ -367,6 +369,20 @@ func (socketEvents) OnMessage(c *gws.Conn, m *gws.Message) {
 	if r := readerOf(c); !r.Receive(m.Bytes()) {
 		r.Finished()
 	}
+}
+
+// OnClose implements gws.Event: it counts what the library has refused for its size.
+func (socketEvents) OnClose(c *gws.Conn, err error) {
+	const tooLarge = 1009
+	if code, ok := errors.AsType[closingCode](err); ok && code.Uint16() == tooLarge {
+		c.NetConn().(*socket).stats.Limit(stats.MaxFrame)
+	}
+}
+
+// closingCode is what gws closes a socket with by itself; its own type is internal.
+type closingCode interface {
+	error
+	Uint16() uint16
 }
 
 // OnPing implements gws.Event.
