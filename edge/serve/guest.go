@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -27,6 +28,8 @@ const maxIdleGuests = 10_000
 type guest struct {
 	of   *guests
 	conn *quic.Conn
+	// session: there is one of WebTransport.
+	session atomic.Bool
 
 	// Guarded by guests.mu.
 	requests int

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -20,16 +21,26 @@ type taker struct {
 	from *overQUIC
 }
 
-// WebTransport implements api.WebTransporter.
+var errSecondSession = errors.New("a QUIC connection carries one session at a time")
+
+// WebTransport implements api.WebTransporter. The library would refuse a second session of a connection, too, but only when the
+// client has got the head of an answer that lets it in.
 func (t *taker) WebTransport(r *http.Request) (api.WebTransport, error) {
+	from := guestOf(r.Context())
+	if from.session.Swap(true) {
+		return nil, errSecondSession
+	}
 	w := &kept{ResponseWriter: t.ResponseWriter}
 	s, err := t.from.sessions.Upgrade(w, r)
 	if err != nil {
+		from.session.Store(false)
 		return nil, fmt.Errorf("establish a WebTransport session: %w", err)
 	}
-	from := guestOf(r.Context())
 	t.from.count(from, 1)
-	context.AfterFunc(s.Context(), func() { t.from.count(from, -1) })
+	context.AfterFunc(s.Context(), func() {
+		from.session.Store(false)
+		t.from.count(from, -1)
+	})
 	return quicSession{s, w.stream}, nil
 }
 

@@ -65,7 +65,7 @@ func (h *Handler) connectWebTransport(w WebTransporter, r *http.Request) {
 	conn, err := w.WebTransport(r)
 	if err != nil {
 		h.freeSocket()
-		h.cfg.Session.Logger.Debug("a WebTransport session was not established", "peer", r.RemoteAddr, "error", err)
+		h.fail(w, r, wire.RequestInvalid.Newf("The WebTransport session was not established: %v.", err))
 		return
 	}
 	s := &streamed{handler: h, conn: conn}
