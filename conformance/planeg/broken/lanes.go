@@ -36,12 +36,12 @@ func lanes() []Mutant {
 			session + "rejoin.go", `ch == nil && !s.numbers.free(n):`, `ch == nil && !s.numbers.free(n) && !(wrong("forgotten-channels-misnamed") && frames > 0):`,
 		}),
 		mutant("unread-streams-fatal", "ends the session of a client that does not read one connection", "GWT-12", patch{
-			api + "lane.go", "func (l *lane) Send(message []byte) bool {\n", "func (l *lane) Send(message []byte) bool {\n\tif wrong(\"unread-streams-fatal\") && l.out.shared.Load() > 1<<20 { return false }\n",
+			api + "lane.go", "func (l *lane) Send(message []byte) bool {\n", "func (l *lane) Send(message []byte) bool {\n\tif wrong(\"unread-streams-fatal\") && l.Backlog() > 1<<20 { return false }\n",
 		}),
 		mutant("closes-unnamed", "closes WebTransport sessions without code and reason", "GWT-13 GWT-05",
-			behind("closes-unnamed", api+"webtransport.go", `code, reason := closeCode(e)`, `code, reason = 0, ""`)),
+			behind("closes-unnamed", api+"parting.go", `code, reason := closeCode(e)`, `code, reason = 0, ""`)),
 		mutant("farewells-unsent", "closes WebTransport sessions without Goodbye", "GWT-13 GWT-05",
-			behind("farewells-unsent", api+"webtransport.go", `s.closing = true`, `farewell = nil`)),
+			behind("farewells-unsent", api+"parting.go", `s.closing = true`, `farewell = nil`)),
 		mutant("datagrams-as-frames", "takes any frame from a datagram", "GWT-14", first(
 			"datagrams-as-frames", session+"branch.go", "switch f.Kind {\n\tcase wire.ClientPing:", `if f.Kind != wire.ClientPing { s.reading.Lock(); a.frame(data, nil); s.reading.Unlock(); return }`,
 		)),
