@@ -227,7 +227,9 @@ func TestSessionsLeaveNothingBehind(t *testing.T) {
 		if got := number(t, row, "connections"); got != total/of {
 			t.Errorf("%s: %v sessions", name, got)
 		}
-		if number(t, row, "errors") != 0 || number(t, row, "goroutines_per_item") < 1 || number(t, row, "bytes_per_item") <= 0 {
+		// Some of those before may have ended meanwhile, and are missing from the difference.
+		const some = 0.9
+		if number(t, row, "errors") != 0 || number(t, row, "goroutines_per_item") < some || number(t, row, "bytes_per_item") <= 0 {
 			t.Errorf("%v", row)
 		}
 		// Of what every session held, less than a tenth may stay, and what pools and maps have grown to.
