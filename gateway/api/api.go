@@ -1,8 +1,9 @@
-// Package api is the HTTP face of a gateway: actions, actors, health, and the WebSockets of clients and runners.
+// Package api is the HTTP face of a gateway: actions, actors, events, health, and the WebSockets and WebTransport sessions of clients and runners.
 //
 // A Handler is an http.Handler without listener, TLS or certificates; those are the edge's. It turns requests into calls
 // on gateway/route and sockets into gateway/session and gateway/link, and their errors into statuses, once. Safe for
-// concurrent use. Requirements: HTTP-1 to HTTP-7, HTTP-10, SESS-1, SESS-7, ADDR-3, AUTH-1.
+// concurrent use. Requirements: HTTP-1 to HTTP-7, HTTP-10, SESS-1, SESS-7, SESS-19 to SESS-22,
+// ADDR-3, AUTH-1.
 package api
 
 import (

@@ -240,8 +240,9 @@ func (h *Handler) write(w http.ResponseWriter, status int, media string, out []b
 	_, _ = w.Write(out) // a caller that has gone needs no answer
 }
 
-// answerDeadline gives a client the time of a message to take its answer: over HTTP/2 and HTTP/3 it may leave the window shut.
+// answerDeadline gives a client the time of two messages to take its answer, for over HTTP/1.1 the rest of a body is waited for
+// before it is written. Over HTTP/2 and HTTP/3 a client may leave the window shut.
 func (h *Handler) answerDeadline(w http.ResponseWriter) {
-	const rest = 2                                                                                      // over HTTP/1.1 the rest of the body is waited for first, as long
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(rest * h.sessions.MessageWait())) // not every server has deadlines
+	until := time.Now().Add(2 * h.sessions.MessageWait())
+	_ = http.NewResponseController(w).SetWriteDeadline(until) // not every server has deadlines
 }

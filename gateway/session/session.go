@@ -201,6 +201,7 @@ func (s *Session) end() (freed int) {
 	s.over = true
 	if s.socket != nil {
 		s.socket.gone.Store(true)
+		s.leaveStreams()
 		s.socket = nil
 	}
 	s.returned()
