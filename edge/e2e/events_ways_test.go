@@ -17,12 +17,7 @@ import (
 // [HTTP-9] [HTTP-10]: events over each version of HTTP: as they come, on behind a cut, and with an end when the gateway drains.
 func TestEventsOverEveryVersionOfHTTP(t *testing.T) {
 	s := plan(t)
-	path, err := stagedoor()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.gateway = start(t, nil, path, "dev", "--data", s.data, "--listen", s.address)
-	s.await("the gateway to be ready", func() bool { return s.status("/readyz") == http.StatusOK })
+	s.startDevelopment()
 	s.startRunner()
 	sdk := s.client()
 	ways := servetest.Ways(t, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own gateway

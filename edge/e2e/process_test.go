@@ -163,12 +163,22 @@ func (s *site) url() string { return "http://" + s.address }
 
 func (s *site) startGateway(flags ...string) {
 	s.t.Helper()
+	s.startAs(append([]string{"gateway", "--store", s.store, "--insecure"}, flags...)...)
+}
+
+// startDevelopment starts the gateway as developers do: with a certificate of its own, TLS and HTTP/3.
+func (s *site) startDevelopment() {
+	s.t.Helper()
+	s.startAs("dev")
+}
+
+func (s *site) startAs(args ...string) {
+	s.t.Helper()
 	path, err := stagedoor()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	args := []string{"gateway", "--store", s.store, "--data", s.data, "--listen", s.address, "--insecure"}
-	s.gateway = start(s.t, nil, path, append(args, flags...)...)
+	s.gateway = start(s.t, nil, path, append(args, "--data", s.data, "--listen", s.address)...)
 	s.await("the gateway to be ready", func() bool { return s.status("/readyz") == http.StatusOK })
 }
 

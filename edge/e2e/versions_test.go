@@ -53,12 +53,7 @@ var script = []struct {
 // [HTTP-9] [TLS-1]: each version of HTTP gets the same answers of a development gateway, and a certificate by its published hash.
 func TestEveryVersionOfHTTPGetsTheSameAnswers(t *testing.T) {
 	s := plan(t)
-	path, err := stagedoor()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.gateway = start(t, nil, path, "dev", "--data", s.data, "--listen", s.address)
-	s.await("the gateway to be ready", func() bool { return s.status("/readyz") == http.StatusOK })
+	s.startDevelopment()
 	s.startRunner()
 
 	// A WebSocket takes the way of the others, too.

@@ -24,7 +24,7 @@ import (
 var trust = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // only tests
 
 // runSecure is Run with a certificate, over TCP and UDP.
-func runSecure(t *testing.T, g *gateway, plainToo bool) running {
+func runSecure(t *testing.T, g serve.Gateway, set ...func(*serve.Options)) running {
 	t.Helper()
 	source, err := certificate.NewDevelopment("")
 	if err != nil {
@@ -37,11 +37,16 @@ func runSecure(t *testing.T, g *gateway, plainToo bool) running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := running{http: l.Addr().String(), stop: cancel, ended: make(chan error, 1)}
 	options := serve.Options{
-		HTTP: l, QUIC: udp, Certificates: source, PlainToo: plainToo, DrainTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
+		HTTP: l, QUIC: udp, Certificates: source, SessionStreams: 64, DrainTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range set {
+		f(&options)
 	}
 	go func() { r.ended <- serve.Run(ctx, g, options) }()
 	return r
 }
+
+func plainToo(o *serve.Options) { o.PlainToo = true }
 
 func (r *running) end(t *testing.T) {
 	t.Helper()
@@ -53,7 +58,7 @@ func (r *running) end(t *testing.T) {
 
 // [HTTP-9] [TLS-1]
 func TestEveryVersionOfHTTPOnOnePort(t *testing.T) {
-	r := runSecure(t, newGateway(), true)
+	r := runSecure(t, newGateway(), plainToo)
 	_, port, _ := net.SplitHostPort(r.http)
 	for _, w := range servetest.Ways(t, trust) {
 		t.Run(w.Scheme+" "+w.Version, func(t *testing.T) {
@@ -80,7 +85,7 @@ func TestEveryVersionOfHTTPOnOnePort(t *testing.T) {
 // [HTTP-9]: a request under way is answered, a client that does nothing holds nobody up, and a new one is not let in.
 func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 	g := newGateway()
-	r := runSecure(t, g, true)
+	r := runSecure(t, g, plainToo)
 	busy, idle := &http3.Transport{TLSClientConfig: trust.Clone()}, &http3.Transport{TLSClientConfig: trust.Clone()}
 	defer busy.Close()
 	defer idle.Close()
@@ -111,7 +116,7 @@ func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 
 // With a certificate of its own, and outside development, a gateway takes TLS alone.
 func TestPlainTextIsNotTakenWithTLS(t *testing.T) {
-	r := runSecure(t, newGateway(), false)
+	r := runSecure(t, newGateway())
 	for _, w := range servetest.Ways(t, trust) {
 		response, err := w.Get(w.Scheme + "://" + r.http + "/")
 		if served := err == nil && response.StatusCode == http.StatusOK; served != (w.Scheme == "https") {
@@ -126,7 +131,7 @@ func TestPlainTextIsNotTakenWithTLS(t *testing.T) {
 
 // Those who say nothing are parted from when the listener closes; until then they cost nobody anything.
 func TestSilentConnectionsHoldNobodyUp(t *testing.T) {
-	r := runSecure(t, newGateway(), true)
+	r := runSecure(t, newGateway(), plainToo)
 	silent, err := net.Dial("tcp", r.http)
 	if err != nil {
 		t.Fatal(err)

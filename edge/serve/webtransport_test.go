@@ -15,7 +15,6 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/webtransport-go"
 
-	"github.com/stagedoor-dev/stagedoor/edge/certificate"
 	"github.com/stagedoor-dev/stagedoor/edge/serve"
 	realgateway "github.com/stagedoor-dev/stagedoor/gateway"
 	"github.com/stagedoor-dev/stagedoor/gateway/gatewaytest"
@@ -32,22 +31,7 @@ func runReal(t *testing.T, cfg realgateway.Config, set ...func(*serve.Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := certificate.NewDevelopment("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, udp, err := serve.ListenBoth(t.Context(), "127.0.0.1:0", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r := running{http: l.Addr().String(), stop: cancel, ended: make(chan error, 1)}
-	options := serve.Options{HTTP: l, QUIC: udp, Certificates: source, SessionStreams: 64, DrainTimeout: time.Minute, Logger: cfg.Logger}
-	for _, f := range set {
-		f(&options)
-	}
-	go func() { r.ended <- serve.Run(ctx, g, options) }()
-	return r
+	return runSecure(t, g, set...)
 }
 
 // visitor is a QUIC connection for WebTransport sessions; it ends with the test.
