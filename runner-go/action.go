@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -12,76 +13,81 @@ import (
 // maxName bounds the names of actions and events, in bytes [CONN-9].
 const maxName = 128
 
-// action is one registered action. call decodes the arguments, runs the user's method and encodes its result; output is
-// nil where there is none.
+// action is one registered action. call decodes the arguments, runs the user's method and encodes its result to out, if
+// there is one.
 type action struct {
 	name string
-	call func(self hosted, ctx context.Context, args *arguments) (output []byte, err error)
+	call func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error
 }
 
 // Action0 registers a method without arguments as an action. The name is 1 to 128 bytes and given once per type; anything
 // else panics. A result of type None is no output.
 func Action0[A, R any](t *Type[A], name string, fn func(*A, context.Context) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments) ([]byte, error) {
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
 		if err := args.end(); err != nil {
-			return nil, err
+			return err
 		}
-		return output(fn(any(self).(*A), ctx))
+		r, err := fn(any(self).(*A), ctx)
+		return output(out, r, err)
 	})
 }
 
 // Action1 registers a method with one argument. Arguments are decoded from CBOR into their Go types; a wrong number or a
 // value that does not fit is answered action.invalid_arguments, and the method does not run.
 func Action1[A, T1, R any](t *Type[A], name string, fn func(*A, context.Context, T1) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments) ([]byte, error) {
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
 		var a1 T1
 		if err := args.decode(&a1); err != nil {
-			return nil, err
+			return err
 		}
-		return output(fn(any(self).(*A), ctx, a1))
+		r, err := fn(any(self).(*A), ctx, a1)
+		return output(out, r, err)
 	})
 }
 
 // Action2 is Action1 for two arguments.
 func Action2[A, T1, T2, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments) ([]byte, error) {
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
 		var a1 T1
 		var a2 T2
 		if err := args.decode(&a1, &a2); err != nil {
-			return nil, err
+			return err
 		}
-		return output(fn(any(self).(*A), ctx, a1, a2))
+		r, err := fn(any(self).(*A), ctx, a1, a2)
+		return output(out, r, err)
 	})
 }
 
 // Action3 is Action1 for three arguments.
 func Action3[A, T1, T2, T3, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2, T3) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments) ([]byte, error) {
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
 		var a1 T1
 		var a2 T2
 		var a3 T3
 		if err := args.decode(&a1, &a2, &a3); err != nil {
-			return nil, err
+			return err
 		}
-		return output(fn(any(self).(*A), ctx, a1, a2, a3))
+		r, err := fn(any(self).(*A), ctx, a1, a2, a3)
+		return output(out, r, err)
 	})
 }
 
 // Action4 is Action1 for four arguments.
 func Action4[A, T1, T2, T3, T4, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2, T3, T4) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments) ([]byte, error) {
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
 		var a1 T1
 		var a2 T2
 		var a3 T3
 		var a4 T4
 		if err := args.decode(&a1, &a2, &a3, &a4); err != nil {
-			return nil, err
+			return err
 		}
-		return output(fn(any(self).(*A), ctx, a1, a2, a3, a4))
+		r, err := fn(any(self).(*A), ctx, a1, a2, a3, a4)
+		return output(out, r, err)
 	})
 }
 
-func (d *definition) addAction(name string, call func(hosted, context.Context, *arguments) ([]byte, error)) {
+func (d *definition) addAction(name string, call func(hosted, context.Context, *arguments, *bytes.Buffer) error) {
 	if name == "" || len(name) > maxName || clip(name, maxName) != name {
 		panic(fmt.Sprintf("runner: action %q of %s: a name is 1 to %d bytes of UTF-8", name, d.name, maxName)) //nolint:forbidigo // a definition is wrong when the program begins, or never
 	}
@@ -91,18 +97,17 @@ func (d *definition) addAction(name string, call func(hosted, context.Context, *
 	d.actions[name] = &action{name: name, call: call}
 }
 
-func output[R any](r R, err error) ([]byte, error) {
+func output[R any](out *bytes.Buffer, r R, err error) error {
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, none := any(r).(None); none {
-		return nil, nil
+		return nil
 	}
-	b, err := payload.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode the result: %w", err)
+	if err := payload.MarshalTo(out, r); err != nil {
+		return fmt.Errorf("encode the result: %w", err)
 	}
-	return b, nil
+	return nil
 }
 
 // arguments is the CBOR array of a call while it is being decoded.

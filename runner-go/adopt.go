@@ -84,7 +84,7 @@ func (in *instance) forgetCalls() {
 		t.lost = true
 	}
 	lost := func(t *turn) bool {
-		return t.answers() || t.kind == turnFence || t.kind == turnGone && t.conn == nil && t.gone == nil
+		return t.answers() || t.kind == turnFence || t.kind == turnGone && t.conn == nil && t.what == nil
 	}
 	for in.unqueue(lost) != nil {
 	}

@@ -29,13 +29,13 @@ func (in *instance) runOpen(t *turn, at time.Time) {
 
 // accept runs the hooks of an open. The connection is visible from OnConnect on.
 func (in *instance) accept(t *turn) error {
-	def := in.def
+	def, open := in.def, t.what.(*runnerv1alpha1.ConnectionOpen)
 	if def.beforeConnect != nil {
-		if err := def.beforeConnect(in.self, t, t.open.Params); err != nil {
+		if err := def.beforeConnect(in.self, t, open.Params); err != nil {
 			return err
 		}
 	}
-	conn, err := in.openConnection(t.open)
+	conn, err := in.openConnection(open)
 	if err != nil {
 		return err
 	}
@@ -53,9 +53,9 @@ func (in *instance) accept(t *turn) error {
 
 // answerOpen flushes the turn: the answer comes first, so that what OnConnect sent arrives after it.
 func (in *instance) answerOpen(t *turn, conn []byte, err error) {
-	t.result = wire.CallResult{ID: t.id}
+	result := &wire.CallResult{ID: t.id}
 	if err != nil {
-		t.result.Error = t.callError(err)
+		result.Error = t.callError(err)
 	}
 	state, broken := in.changedState()
 	in.mu.Lock()
@@ -70,8 +70,8 @@ func (in *instance) answerOpen(t *turn, conn []byte, err error) {
 		}
 	}
 	if !t.lost {
-		t.result.Actor = in.ref
-		first := []wire.Message{&t.result}
+		result.Actor = in.ref
+		first := []wire.Message{result}
 		if conn != nil {
 			first = append(first, newConnOutput(t.conn, conn, ""))
 		}
@@ -86,9 +86,10 @@ func (in *instance) answerOpen(t *turn, conn []byte, err error) {
 // onDisconnect's one chance: its failure changes nothing.
 func (in *instance) runGone(t *turn) {
 	conn := t.conn
+	gone, known := t.what.(*runnerv1alpha1.GoneConnection)
 	switch {
-	case t.gone != nil:
-		conn = in.goneConnection(t.gone)
+	case known:
+		conn = in.goneConnection(gone)
 	case conn == nil:
 		in.mu.Lock()
 		if conn = in.byRef[t.connRef]; t.lost || conn == nil || conn.leaving { // the actor disconnected it meanwhile
@@ -104,7 +105,7 @@ func (in *instance) runGone(t *turn) {
 		return
 	}
 	in.disconnected(t, conn)
-	_ = t.settle(nil, nil) // its errors were logged
+	_ = t.settle(nil) // its errors were logged
 }
 
 // conceal makes the connection invisible to the actor.

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
@@ -139,9 +138,11 @@ func (s *session) onCall(m *wire.Call, at time.Time) {
 		return
 	}
 	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, deadline: within(at, m.DeadlineMs), oneway: m.Oneway}
-	t.args.data = bytes.Clone(m.Args)
-	if t.action = in.def.actions[string(m.Action)]; t.action == nil {
-		t.name = string(m.Action)
+	t.work = newWork(m)
+	if t.action = in.def.actions[string(m.Action)]; t.action != nil {
+		t.work.args.action = t.action.name
+	} else {
+		t.work.args.action = string(m.Action)
 	}
 	if m.Principal != 0 {
 		t.principal = s.principal(m.Principal)
@@ -155,7 +156,7 @@ func (s *session) onOpen(m *runnerv1alpha1.ConnectionOpen, at time.Time) {
 	case in != nil && m.Restored:
 		in.restore(m)
 	case in != nil:
-		in.take(&turn{in: in, kind: turnOpen, id: m.Call, open: m, deadline: within(at, m.DeadlineMs), principal: s.principal(m.Principal)})
+		in.take(&turn{in: in, kind: turnOpen, id: m.Call, what: m, deadline: within(at, m.DeadlineMs), principal: s.principal(m.Principal)})
 	case !m.Restored:
 		s.notHere(m.Actor, m.Call)
 	}
@@ -213,7 +214,7 @@ func (s *session) onFence(m *runnerv1alpha1.Fence) {
 		s.push(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: m.Nonce}))
 		return
 	}
-	s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnFence, nonce: m.Nonce}) })
+	s.with(m.Actor, func(in *instance) { in.take(&turn{in: in, kind: turnFence, what: m}) })
 }
 
 func (s *session) onPrincipal(m *runnerv1alpha1.Principal) {

@@ -70,7 +70,7 @@ func (in *instance) changes() *group {
 
 // settle ends a turn: its result joins what it held, and all of it is flushed. It returns the turn's error. It is not
 // called with the lock held.
-func (t *turn) settle(err error, out []byte) error {
+func (t *turn) settle(err error) error {
 	in := t.in
 	if failed := in.connStates(); failed != nil {
 		t.fail(failed)
@@ -78,30 +78,46 @@ func (t *turn) settle(err error, out []byte) error {
 	if err == nil {
 		err = t.failed
 	}
-	if t.kind == turnCall {
-		if t.oneway {
-			out = nil
-		}
-		t.result = wire.CallResult{ID: t.id, Output: out, HasOutput: out != nil}
-		if limit := in.sess().limits.MaxOutput; err == nil && len(out) > limit {
-			err = sdkError(wire.ActionResultTooLarge.Newf("The result of %s has %d bytes, at most %d are allowed.", t.action.name, len(out), limit))
-		}
-		if err != nil {
-			t.result.Output, t.result.HasOutput, t.result.Error = nil, false, t.callError(err)
-		}
+	w := t.work
+	if w != nil {
+		err = t.conclude(w, err)
 	}
 	state, broken := in.changedState()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if t.kind == turnCall && !t.lost {
-		t.result.Actor = in.ref
-		in.held = append(in.held, &t.result)
-		in.bytes += wire.FrameSize(&t.result)
+	if w != nil && !t.lost {
+		w.result.Actor = in.ref
+		in.held = append(in.held, &w.result)
+		in.bytes += wire.FrameSize(&w.result)
 	}
-	if !in.flush(state, broken, true) && err == nil {
+	flushed := in.flush(state, broken, true)
+	if !flushed && err == nil {
 		err = ErrStopped
 	}
+	if w != nil && flushed && !in.inflight && len(in.waiting) == 0 { // what it held is encoded
+		w.spare()
+		t.work = nil
+	}
 	in.afterTurn()
+	return err
+}
+
+// conclude makes the result of a call, and returns the turn's error.
+func (t *turn) conclude(w *work, err error) error {
+	if t.oneway {
+		w.output.Reset()
+	}
+	size, limit := w.output.Len(), t.in.sess().limits.MaxOutput
+	if err == nil && size > limit {
+		err = sdkError(wire.ActionResultTooLarge.Newf("The result of %s has %d bytes, at most %d are allowed.", t.action.name, size, limit))
+	}
+	w.result.ID = t.id
+	switch {
+	case err != nil:
+		w.result.Error = t.callError(err)
+	case size > 0:
+		w.result.Output, w.result.HasOutput = w.output.Bytes(), true
+	}
 	return err
 }
 

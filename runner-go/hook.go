@@ -139,10 +139,14 @@ func once(what string, d *definition, set bool) {
 // zero and the empty string [PAY-3].
 func Input[I any](ctx context.Context) (input I, present bool, err error) {
 	t := turnOf(ctx)
-	if t == nil || t.start == nil || t.start.msg.Input == nil {
+	if t == nil {
 		return input, false, nil
 	}
-	if err := payload.Unmarshal(t.start.msg.Input, &input); err != nil {
+	start, ok := t.what.(*arriving)
+	if !ok || start.msg.Input == nil {
+		return input, false, nil
+	}
+	if err := payload.Unmarshal(start.msg.Input, &input); err != nil {
 		return input, true, sdkError(wire.RequestInvalidPayload.Newf("The input does not fit the actor: %v.", err))
 	}
 	return input, true, nil

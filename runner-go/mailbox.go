@@ -132,7 +132,7 @@ func (in *instance) execute(t *turn, at time.Time) {
 	case turnFence:
 		in.mu.Lock()
 		if !t.lost {
-			in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))
+			in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.what.(*runnerv1alpha1.Fence).Nonce, Actor: in.ref}))
 		}
 		in.mu.Unlock()
 	case turnStop:
@@ -177,12 +177,12 @@ func (in *instance) answer(t *turn, e *wire.Error, notRun bool) {
 	if t.lost {
 		return
 	}
-	t.result = wire.CallResult{Actor: in.ref, ID: t.id, Error: e, NotRun: notRun}
+	result := &wire.CallResult{Actor: in.ref, ID: t.id, Error: e, NotRun: notRun}
 	if len(in.waiting) > 0 {
-		in.wait(nil, []wire.Message{&t.result})
+		in.wait(nil, []wire.Message{result})
 		return
 	}
-	in.push(&t.result)
+	in.push(result)
 }
 
 // say sends what is no output, behind the outputs that wait.
@@ -203,10 +203,9 @@ func (in *instance) bounce(t *turn) { in.answer(t, wire.ActorStopping.New(), tru
 // empty ends every turn that still waits: calls go back, Do returns ErrStopped.
 func (in *instance) empty(answer bool) {
 	for t := in.dequeue(); t != nil; t = in.dequeue() {
-		switch {
-		case t.done != nil:
-			t.done <- ErrStopped
-		case answer && t.answers():
+		if d, ok := t.what.(*doing); ok {
+			d.done <- ErrStopped
+		} else if answer && t.answers() {
 			in.bounce(t)
 		}
 	}
@@ -223,7 +222,8 @@ func (a *Actor[S, C]) Do(ctx context.Context, fn func(ctx context.Context) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t := &turn{in: in, kind: turnDo, do: fn, done: make(chan error, 1), parent: ctx}
+	d := &doing{do: fn, done: make(chan error, 1), parent: ctx}
+	t := &turn{in: in, kind: turnDo, what: d}
 	t.deadline, _ = ctx.Deadline()
 	in.mu.Lock()
 	if in.over || in.closing {
@@ -232,30 +232,33 @@ func (a *Actor[S, C]) Do(ctx context.Context, fn func(ctx context.Context) error
 	}
 	in.enqueue(t)
 	in.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { in.abandon(t, ctx.Err()) })
+	stop := context.AfterFunc(ctx, func() {
+		if in.abandon(t, ctx.Err()) {
+			d.done <- ctx.Err()
+		}
+	})
 	defer stop()
-	return <-t.done
+	return <-d.done
 }
 
-// abandon is the end of a Do's own context. It is not called with the lock held.
-func (in *instance) abandon(t *turn, err error) {
+// abandon is the end of a Do's own context; true: the turn never begins. It is not called with the lock held.
+func (in *instance) abandon(t *turn, err error) bool {
 	in.mu.Lock()
 	waiting := in.unqueue(func(other *turn) bool { return other == t })
 	in.mu.Unlock()
-	if waiting != nil {
-		t.done <- err
-		return
+	if waiting == nil {
+		t.cancel(err)
 	}
-	t.cancel(err)
+	return waiting != nil
 }
 
 func (in *instance) runDo(t *turn) {
-	err := guard(func() error { return t.do(t) })
+	d := t.what.(*doing)
+	err := guard(func() error { return d.do(t) })
 	if _, panicked := asPanic(err); panicked {
 		in.logFault(t, err)
 	}
-	err = t.settle(err, nil)
-	t.done <- err
+	d.done <- t.settle(err)
 }
 
 func (in *instance) runCall(t *turn, at time.Time) {
@@ -267,13 +270,8 @@ func (in *instance) runCall(t *turn, at time.Time) {
 			t.deadline = end
 		}
 	}
-	t.args.action = t.action.name
-	var out []byte
-	err := guard(func() (err error) {
-		out, err = t.action.call(in.self, t, &t.args)
-		return err
-	})
-	_ = t.settle(err, out) // the caller has it
+	w := t.work
+	_ = t.settle(guard(func() error { return t.action.call(in.self, t, &w.args, &w.output) })) // the caller has the error
 }
 
 // refuse answers a call or open that has come to its turn and does not run after all.
@@ -284,7 +282,7 @@ func (in *instance) refuse(t *turn, at time.Time) bool {
 	case t.lost: // by now nobody waits for it
 		return true
 	case t.kind == turnCall && t.action == nil:
-		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.name, maxName)))
+		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.work.args.action, maxName)))
 		return true
 	case !t.deadline.IsZero() && !at.Before(t.deadline):
 		in.answerUnrun(t, wire.ActionTimedOut.New().With(wire.RanNo))

@@ -14,7 +14,7 @@ import (
 func burst(p *pool, release <-chan struct{}) *instance {
 	in := &instance{}
 	in.home.Store(&session{pool: p, lease: &lease{}, limits: wire.DefaultLimits()})
-	in.head = &turn{in: in, kind: turnDo, done: make(chan error, 1), do: func(context.Context) error { <-release; return nil }}
+	in.head = &turn{in: in, kind: turnDo, what: &doing{do: func(context.Context) error { <-release; return nil }, done: make(chan error, 1)}}
 	in.tail = in.head
 	return in
 }

@@ -67,12 +67,12 @@ func (in *instance) arrived() {
 		in.rejoin(a.restored)
 		return
 	}
-	in.enqueue(&turn{in: in, kind: turnStart, start: a, deadline: within(time.Now(), a.msg.DeadlineMs)})
+	in.enqueue(&turn{in: in, kind: turnStart, what: a, deadline: within(time.Now(), a.msg.DeadlineMs)})
 	if in.def.onDisconnect == nil {
 		return
 	}
 	for _, gone := range a.msg.GoneConnections {
-		in.enqueue(&turn{in: in, kind: turnGone, gone: gone})
+		in.enqueue(&turn{in: in, kind: turnGone, what: gone})
 	}
 }
 
@@ -109,14 +109,15 @@ func (in *instance) runStart(t *turn) {
 
 // startHooks brings the actor to life: state, connections, hooks, in the order of [LIFE-2].
 func (in *instance) startHooks(t *turn) error {
-	for _, m := range t.start.restored {
+	start := t.what.(*arriving)
+	for _, m := range start.restored {
 		conn, err := in.openConnection(m)
 		if err != nil {
 			return err
 		}
 		in.addConn(conn)
 	}
-	if err := in.firstState(t); err != nil {
+	if err := in.firstState(t, start.msg); err != nil {
 		return err
 	}
 	for _, hook := range []hook{in.def.createVars, in.def.onWake} {
@@ -128,9 +129,9 @@ func (in *instance) startHooks(t *turn) error {
 }
 
 // firstState makes a new actor's state and commits it, or decodes that of an old one.
-func (in *instance) firstState(t *turn) error {
-	if !t.start.msg.Create {
-		return in.wakeState(t.start.msg.State)
+func (in *instance) firstState(t *turn, m *runnerv1alpha1.StartActor) error {
+	if !m.Create {
+		return in.wakeState(m.State)
 	}
 	if in.def.createState != nil {
 		if err := in.def.createState(in.self, t); err != nil {

@@ -8,48 +8,51 @@ import (
 	"sync"
 	"time"
 
-	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // turn is one entry of an actor's mailbox, and the context of the user code that it runs. Being the context itself, it costs
 // one allocation and no timer until somebody asks for Done.
 type turn struct {
-	in   *instance
-	next *turn // in the mailbox
-	kind turnKind
+	in     *instance
+	next   *turn // in the mailbox
+	kind   turnKind
+	oneway bool // nobody gets the output
+	lost   bool // its session is: nobody is answered; under instance.mu
 
 	// A call, or the open of a connection: what its CallResult names.
 	id        uint64
 	action    *action
-	name      string // of an action that is not there
-	args      arguments
+	work      *work // of a call, until it is answered; owned by the turn
 	connRef   uint64
 	principal *Principal
 
-	oneway bool // nobody gets the output
-	lost   bool // its session is: nobody is answered; under instance.mu
-
-	conn  *connection // turnGone; turnCall and turnOpen while they run
-	gone  *runnerv1alpha1.GoneConnection
-	open  *runnerv1alpha1.ConnectionOpen
-	start *arriving
-	nonce uint64 // turnFence
-	do    func(context.Context) error
-	done  chan error // turnDo, holds one
+	conn *connection // turnGone; turnCall and turnOpen while they run
+	// what is what a turn of another kind is about: *runnerv1alpha1.GoneConnection, *runnerv1alpha1.ConnectionOpen, *arriving,
+	// *runnerv1alpha1.Fence, *doing, or nothing.
+	what any
 
 	failed error // the first emission that could not be held; owned by the turn
 
-	result wire.CallResult
-
 	// The context.
-	parent   context.Context // values; nil: none
 	deadline time.Time
 	mu       sync.Mutex
 	err      error
-	closed   chan struct{}
-	timer    *time.Timer
-	after    map[*func()]struct{}
+	watch    *watch // nil: nobody has asked for Done
+}
+
+// doing is what a turn of Do is about.
+type doing struct {
+	do     func(context.Context) error
+	done   chan error      // holds one
+	parent context.Context // of the turn's, for values
+}
+
+// watch is who waits for the end of a turn's context.
+type watch struct {
+	closed chan struct{}
+	timer  *time.Timer // nil: there is no deadline
+	after  map[*func()]struct{}
 }
 
 type turnKind uint8
@@ -87,15 +90,15 @@ func (t *turn) Deadline() (time.Time, bool) { return t.deadline, !t.deadline.IsZ
 func (t *turn) Done() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed == nil {
-		t.closed = make(chan struct{})
+	if t.watch == nil {
+		t.watch = &watch{closed: make(chan struct{})}
 		if t.err != nil {
-			close(t.closed)
+			close(t.watch.closed)
 		} else if !t.deadline.IsZero() {
-			t.timer = time.AfterFunc(time.Until(t.deadline), func() { t.cancel(context.DeadlineExceeded) })
+			t.watch.timer = time.AfterFunc(time.Until(t.deadline), func() { t.cancel(context.DeadlineExceeded) })
 		}
 	}
-	return t.closed
+	return t.watch.closed
 }
 
 // Err implements context.Context.
@@ -115,8 +118,8 @@ func (t *turn) Value(key any) any {
 	if key == (turnKey{}) {
 		return t
 	}
-	if t.parent != nil {
-		return t.parent.Value(key)
+	if d, ok := t.what.(*doing); ok {
+		return d.parent.Value(key)
 	}
 	return nil
 }
@@ -130,15 +133,16 @@ func (t *turn) AfterFunc(f func()) (stop func() bool) {
 		go f()
 		return func() bool { return false }
 	}
-	if t.after == nil {
-		t.after = map[*func()]struct{}{}
+	w := t.watch
+	if w.after == nil {
+		w.after = map[*func()]struct{}{}
 	}
-	t.after[&f] = struct{}{}
+	w.after[&f] = struct{}{}
 	return func() bool {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		_, waiting := t.after[&f]
-		delete(t.after, &f)
+		_, waiting := w.after[&f]
+		delete(w.after, &f)
 		return waiting
 	}
 }
@@ -151,16 +155,17 @@ func (t *turn) cancel(err error) {
 		return
 	}
 	t.err = err
-	if t.closed != nil {
-		close(t.closed)
+	if t.watch == nil {
+		return
 	}
-	if t.timer != nil {
-		t.timer.Stop()
+	close(t.watch.closed)
+	if t.watch.timer != nil {
+		t.watch.timer.Stop()
 	}
-	for f := range t.after {
+	for f := range t.watch.after {
 		go (*f)()
 	}
-	t.after = nil
+	t.watch.after = nil
 }
 
 // fail keeps the first emission error: it becomes the turn's, unless the user's function fails by itself.

@@ -5,6 +5,7 @@
 package payload
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -35,7 +36,7 @@ var (
 		Time:          cbor.TimeUnixDynamic,
 		TimeTag:       cbor.EncTagRequired,
 		NilContainers: cbor.NilContainerAsNull,
-	}.EncMode())
+	}.UserBufferEncMode())
 	decoding = must(cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 		MaxNestedLevels:  MaxDepth,
@@ -54,6 +55,9 @@ func must[T any](mode T, err error) T {
 
 // Marshal encodes v deterministically.
 func Marshal(v any) ([]byte, error) { return encoding.Marshal(v) }
+
+// MarshalTo is Marshal to the end of a buffer. After an error there may be something of it.
+func MarshalTo(b *bytes.Buffer, v any) error { return encoding.MarshalToBuffer(v, b) }
 
 // Unmarshal decodes one CBOR value into the pointer v. Trailing bytes, duplicate keys and values that do not fit v are
 // errors.
