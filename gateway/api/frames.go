@@ -22,8 +22,10 @@ type frames struct {
 	wait   time.Duration
 	budget *budget.Budget
 
-	buf     []byte // what has come
+	buf     []byte // what has come; in small, in page, or in memory of its own
 	given   int    // of it, handed out by the last next
+	page    *page  // nil: it is not there
+	flows   bool   // the last read brought as much as there was room for
 	charged int    // of buf, the budget knows
 	timed   bool   // the read deadline is set
 	small   [256]byte
@@ -45,7 +47,7 @@ func (f *frames) next() ([]byte, error) {
 	f.buf = append(f.buf[:0], f.buf[f.given:]...)
 	f.given = 0
 	if len(f.buf) == 0 {
-		f.buf = f.small[:0] // an idle stream holds no more
+		f.move(f.small[:0], nil) // an idle stream holds no more
 	}
 	for {
 		whole, err := f.whole()
@@ -85,10 +87,23 @@ func (f *frames) whole() (int, error) {
 	}
 }
 
+// move goes on in other memory.
+func (f *frames) move(to []byte, on *page) {
+	f.buf = append(to, f.buf...)
+	if f.page != nil {
+		pages.Put(f.page)
+	}
+	f.page = on
+}
+
 // fill reads more.
 func (f *frames) fill() error {
-	if len(f.buf) == cap(f.buf) {
-		f.buf = append(make([]byte, 0, 4*cap(f.buf)), f.buf...)
+	switch full := len(f.buf) == cap(f.buf); {
+	case cap(f.buf) == len(f.small) && (full || f.flows):
+		p := pages.Get().(*page)
+		f.move(p[:0], p)
+	case full:
+		f.move(make([]byte, 0, 4*cap(f.buf)), nil)
 	}
 	if len(f.buf) > 0 {
 		if err := f.time(true); err != nil {
@@ -97,6 +112,7 @@ func (f *frames) fill() error {
 	}
 	n, err := f.from.Read(f.buf[len(f.buf):cap(f.buf)])
 	f.buf = f.buf[:len(f.buf)+n]
+	f.flows = len(f.buf) == cap(f.buf)
 	const step = 64 << 10 // what is less is not worth counting
 	if len(f.buf)-f.charged >= step {
 		f.charge(len(f.buf))
@@ -134,4 +150,8 @@ func (f *frames) charge(n int) {
 }
 
 // ended gives back what an unfinished frame held.
-func (f *frames) ended() { f.charge(0) }
+func (f *frames) ended() {
+	f.charge(0)
+	f.buf, f.given = nil, 0
+	f.move(nil, nil)
+}
