@@ -196,10 +196,10 @@ func (s *session) answered(c *call) {
 	}
 }
 
-// arrived is answered for another message than a call.
-func (s *session) arrived(ch *channel, m wire.Message) {
+// arrived is answered for what is looked for among what was written: another message, or a call that nobody waits for.
+func (s *session) arrived(ch *channel, is func(frame) bool) {
 	for i := range ch.again {
-		if ch.kept.at(i).message == m {
+		if is(ch.kept.at(i)) {
 			s.release(ch, ch.acked+uint64(i)+1)
 			return
 		}

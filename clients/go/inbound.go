@@ -170,8 +170,10 @@ func (s *session) onResult(l *lane, body []byte, size int) error {
 	}
 	s.count(ch, size)
 	c := s.unanswered[r.ID]
-	if c == nil {
-		return nil // canceled, or one-way: nobody waits
+	if c == nil { // it was canceled
+		s.arrived(ch, func(f frame) bool { return f.call != nil && f.call.id == r.ID })
+		s.makeRoom()
+		return nil
 	}
 	s.answered(c)
 	var refused *Error

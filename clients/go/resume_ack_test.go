@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
@@ -98,6 +99,18 @@ func TestAnswersRelease(t *testing.T) {
 		p = g.resumes("t1", 0, 0, 1, 3)
 		p.send(resumed("t2", 0, 0, 1, 5))
 		p.silent()
+
+		ctx, cancel := context.WithCancel(t.Context())
+		canceled := increment(ctx, conn)
+		call := next1[*wire.ClientCall](p)
+		cancel()
+		<-canceled
+		next1[*clientv1alpha1.CancelCall](p)
+		p.send(result(call, 1)) // it crossed the CancelCall, which may be on its way still
+		synctest.Wait()
+		if n := c.session.channels[1].kept.len(); n != 1 {
+			t.Errorf("%d frames are kept behind an answer that nobody waits for, not the CancelCall alone", n)
+		}
 		p.drop()
 	})
 }

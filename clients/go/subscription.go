@@ -133,7 +133,7 @@ func (s *session) onChanged(id uint64, err *Error) {
 		return
 	}
 	delete(s.changes, id)
-	s.arrived(c.channel, c.message)
+	s.arrived(c.channel, func(f frame) bool { return f.message == c.message })
 	conn := c.channel.conn
 	if err == nil || conn == nil {
 		return

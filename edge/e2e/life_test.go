@@ -130,6 +130,38 @@ func TestDeadlinesAndCancellation(t *testing.T) {
 	})
 }
 
+// [CALL-5]: memory of calls is used again. Whatever cancels and answers cross, each caller gets the answer to its own call.
+func TestACancelTakesNobodyElsesCall(t *testing.T) {
+	inWorld(t, gateway.Config{}, func(w *world) {
+		w.host(runner.Config{}, labType(labOptions{}))
+		var callers sync.WaitGroup
+		for i := range 4 {
+			c := w.client()
+			conn := c.GetOrCreate("lab", []string{"a"}).Connect(client.ConnectOptions{})
+			for j := range 8 {
+				callers.Go(func() {
+					for n := range 100 {
+						mine := 1000*(8*i+j) + n
+						ctx, cancel := context.WithCancel(w.Context())
+						if n%3 > 0 {
+							go cancel()
+						}
+						var got int
+						switch err := conn.Call(ctx, "echo", &got, mine); {
+						case err == nil && got != mine:
+							w.Errorf("call %d was answered %d", mine, got)
+						case err != nil && (n%3 == 0 || !errors.Is(err, context.Canceled)):
+							w.Errorf("call %d: %v", mine, err)
+						}
+						cancel()
+					}
+				})
+			}
+		}
+		callers.Wait()
+	})
+}
+
 // [CALL-7] [LIFE-8]
 func TestALostRunnerLeavesNobodyWaiting(t *testing.T) {
 	inWorld(t, gateway.Config{}, func(w *world) {

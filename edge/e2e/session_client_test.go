@@ -43,16 +43,23 @@ type resumer struct {
 	welcome  *clientv1alpha1.Welcome
 	channels map[uint64]*side
 	lastID   uint64
+	acks     int // heard
 }
 
 // side is one channel as the client sees it.
 type side struct {
 	received uint64
 	ended    bool
-	stream   *stream  // of its own; nil: it has none
-	resuming bool     // the stream's ConnectionResumed has not come
-	base     uint64   // frames that the gateway has
-	unacked  [][]byte // the others
+	stream   *stream // of its own; nil: it has none
+	resuming bool    // the stream's ConnectionResumed has not come
+	base     uint64  // frames that the gateway has
+	unacked  []sent  // the others
+}
+
+// sent is a frame that was sent, and the call that it is; 0: another.
+type sent struct {
+	frame []byte
+	call  uint64
 }
 
 // inBothForms runs a test once with the binary form and once with JSON.
@@ -225,8 +232,8 @@ func (r *resumer) goOn(list []*clientv1alpha1.Received) {
 
 // repeat sends what the gateway has not got of a channel.
 func (r *resumer) repeat(n uint64, c *side) {
-	for _, frame := range c.unacked {
-		r.write(n, frame)
+	for _, s := range c.unacked {
+		r.write(n, s.frame)
 	}
 }
 
@@ -292,10 +299,10 @@ func (r *resumer) ack() {
 func (r *resumer) say(m any) {
 	r.w.Helper()
 	frame := r.encode(m)
-	n := uint64(0)
+	n, call := uint64(0), uint64(0)
 	switch m := m.(type) {
 	case *wire.ClientCall:
-		n = m.Connection
+		n, call = m.Connection, m.ID
 	case *clientv1alpha1.ConnectionOpen:
 		n = m.GetConnection()
 		r.channels[n] = &side{}
@@ -310,7 +317,7 @@ func (r *resumer) say(m any) {
 		r.write(0, frame)
 		return
 	}
-	r.channels[n].unacked = append(r.channels[n].unacked, frame)
+	r.channels[n].unacked = append(r.channels[n].unacked, sent{frame, call})
 	if !r.channels[n].resuming {
 		r.write(n, frame)
 	}
@@ -360,6 +367,7 @@ func (r *resumer) hear() any {
 			r.count(m)
 			return m
 		}
+		r.acks++
 		for _, a := range ack.GetReceived() {
 			r.acked(a.GetConnection(), a.GetFrames())
 		}
@@ -475,6 +483,11 @@ func (r *resumer) count(m any) {
 		r.w.Fatalf("%v on channel %d, which has ended", m, n)
 	}
 	c.received++
+	if answer, ok := m.(*wire.ClientCallResult); ok { // [SESS-14]
+		if i := slices.IndexFunc(c.unacked, func(s sent) bool { return s.call == answer.ID }); i >= 0 {
+			r.acked(n, c.base+uint64(i)+1)
+		}
+	}
 	if _, closed := m.(*clientv1alpha1.ConnectionClosed); closed {
 		c.ended = true
 		if r.mute {
@@ -522,6 +535,17 @@ func (r *resumer) opened(n uint64, key, name string, events ...string) {
 // call calls an action of connection n and returns the call's id.
 func (r *resumer) call(n uint64, action string, args ...any) uint64 {
 	r.w.Helper()
+	return r.ask(&wire.ClientCall{Connection: n, Action: []byte(action)}, args)
+}
+
+// send is a call that nobody answers.
+func (r *resumer) send(n uint64, action string, args ...any) {
+	r.w.Helper()
+	r.ask(&wire.ClientCall{Connection: n, Action: []byte(action), Oneway: true}, args)
+}
+
+func (r *resumer) ask(m *wire.ClientCall, args []any) uint64 {
+	r.w.Helper()
 	r.lastID++
 	if args == nil {
 		args = []any{}
@@ -530,8 +554,8 @@ func (r *resumer) call(n uint64, action string, args ...any) uint64 {
 	if err != nil {
 		r.w.Fatal(err)
 	}
-	m := &wire.ClientCall{ID: r.lastID, Connection: n, Action: []byte(action), Args: encoded}
-	if n == 0 {
+	m.ID, m.Args = r.lastID, encoded
+	if m.Connection == 0 {
 		m.Target = &commonv1alpha1.Address{Type: "lab", Key: []string{"a"}}
 	}
 	r.say(m)

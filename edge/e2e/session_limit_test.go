@@ -357,7 +357,7 @@ func TestHalfAMessageIsNone(t *testing.T) {
 		r.connect()
 		r.opened(1, "r", "ann")
 		whole := r.encode(&wire.ClientCall{ID: 1, Connection: 1, Action: []byte("add"), Args: []byte{0x81, 1}})
-		r.channels[1].unacked = append(r.channels[1].unacked, whole)
+		r.channels[1].unacked = append(r.channels[1].unacked, sent{frame: whole})
 		header := []byte{0x82, 0x80 | byte(len(whole)), 0, 0, 0, 0}
 		if r.json {
 			header[0] = 0x81

@@ -68,7 +68,7 @@ func (h *Handler) fillCall(c *route.Call, w http.ResponseWriter, r *http.Request
 	}
 	c.Action, c.Args, c.Mode = []byte(action), body.Args, mode
 	c.Input, c.HasInput = body.Input, body.Input != nil
-	c.Deadline = h.cfg.Router.Deadline(wait)
+	c.Deadline = h.cfg.Router.Deadline(time.Now(), wait)
 	c.Trace, c.TraceState = trace(r)
 	return nil
 }

@@ -106,7 +106,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, target route.Re
 	}
 	target.Mode, target.Principal = mode, principal
 	target.Input, target.HasInput = body.Input, body.Input != nil
-	target.Deadline = h.cfg.Router.Deadline(wait)
+	target.Deadline = h.cfg.Router.Deadline(time.Now(), wait)
 	target.Trace, target.TraceState = trace(r)
 	info, created, e := h.cfg.Router.Create(r.Context(), target)
 	if e != nil {
@@ -131,7 +131,7 @@ func (h *Handler) destroy(w http.ResponseWriter, r *http.Request, target route.R
 		return
 	}
 	target.Principal = principal
-	target.Deadline = h.cfg.Router.Deadline(wait)
+	target.Deadline = h.cfg.Router.Deadline(time.Now(), wait)
 	if e := h.cfg.Router.Destroy(r.Context(), target); e != nil {
 		h.fail(w, r, e)
 		return

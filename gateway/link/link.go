@@ -114,6 +114,7 @@ type Link struct {
 	actors  map[uint64]*Binding
 	window  linkstate.Window // of all actors together
 	life    life
+	call    wire.Call // being encoded
 	// deliberate: one side has said Goodbye.
 	deliberate bool
 	expires    time.Time   // while there is no socket
@@ -211,6 +212,17 @@ func (l *Link) Unbind(b *Binding) {
 // Send queues a frame of the actor's FIFO. It never blocks; false: the link has ended.
 func (l *Link) Send(b *Binding, m wire.Message) bool { return l.push(&b.lane, m) }
 
+// SendCall is Send for a call, without allocation.
+func (l *Link) SendCall(b *Binding, m wire.Call) bool {
+	l.mu.Lock()
+	l.call = m
+	c, sent := l.pushLocked(&b.lane, &l.call)
+	l.call = wire.Call{}
+	l.mu.Unlock()
+	c.signal()
+	return sent
+}
+
 // SendGenerated is Send for a generated message.
 func (l *Link) SendGenerated(b *Binding, m proto.Message) bool {
 	return l.push(&b.lane, wire.Runner(m))
@@ -224,16 +236,20 @@ func (l *Link) Full() bool { return l.full.Load() }
 
 func (l *Link) push(lane *wire.Lane, m wire.Message) bool {
 	l.mu.Lock()
+	c, pushed := l.pushLocked(lane, m)
+	l.mu.Unlock()
+	c.signal()
+	return pushed
+}
+
+// pushLocked returns the socket whose writer is to be woken.
+func (l *Link) pushLocked(lane *wire.Lane, m wire.Message) (c *Conn, pushed bool) {
 	if l.life != running {
-		l.mu.Unlock()
-		return false
+		return nil, false
 	}
 	l.state.Push(lane, m)
 	l.measure()
-	c := l.conn
-	l.mu.Unlock()
-	c.signal()
-	return true
+	return l.conn, true
 }
 
 // charge is by how much a link changes what it holds before it tells the budget.

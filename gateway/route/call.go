@@ -23,6 +23,8 @@ type Result struct {
 	Output    []byte // CBOR
 	HasOutput bool
 	Error     *wire.Error
+	// Last says that nothing of this package holds the call any more, so that its memory may be used again.
+	Last bool
 }
 
 // Call is one action to run. Its bytes belong to it.
@@ -151,7 +153,7 @@ func (c *Call) deliver(a *Actor) {
 	inc.calls.add(c)
 	a.expireBy(c.Deadline)
 	// A link that has ended tells so by Lost, which gives what was not sent to the next runner.
-	c.unsent = !inc.runner.Link.Send(inc.binding, &m)
+	c.unsent = !inc.runner.Link.SendCall(inc.binding, m)
 }
 
 // full tells whether the actor has all the calls and opens that it may have at once [CALL-6].
@@ -186,7 +188,7 @@ func (inc *incarnation) result(m *wire.CallResult) {
 		c.fail(wire.ActionResultTooLarge.Newf("The result has %d bytes, at most %d are allowed.",
 			len(m.Output), inc.actor.router.cfg.Limits.MaxOutput))
 	default:
-		c.reply(Result{Output: m.Output, HasOutput: m.HasOutput})
+		c.reply(Result{Output: m.Output, HasOutput: m.HasOutput, Last: true})
 	}
 }
 

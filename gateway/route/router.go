@@ -98,12 +98,12 @@ func New(cfg Config) *Router {
 	}
 }
 
-// Deadline is when a request ends that asked for d; 0: the default [CALL-4].
-func (r *Router) Deadline(d time.Duration) time.Time {
+// Deadline is when a request ends that came at that time and asked for d; 0: the default [CALL-4].
+func (r *Router) Deadline(came time.Time, d time.Duration) time.Time {
 	if d <= 0 {
 		d = r.cfg.Timeouts.Action
 	}
-	return time.Now().Add(min(d, r.cfg.Timeouts.ActionMax))
+	return came.Add(min(d, r.cfg.Timeouts.ActionMax))
 }
 
 // admit brings a visitor to the entry of the actor that it asks for. It never blocks: an id that is not loaded is looked

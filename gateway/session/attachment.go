@@ -46,6 +46,10 @@ type Attachment struct {
 
 	graced bool // a resume has taken a token, and no frame has come since; owned by the reading goroutine
 
+	// Of the message that is being taken; whoever takes it holds Session.reading, where there is a session.
+	now  time.Time        // when it came
+	call *wire.ClientCall // calls are decoded into it; nil: there was none
+
 	session atomic.Pointer[Session] // nil: no Hello was taken yet
 	heard   atomic.Int64            // unix nanoseconds of the last message
 	said    atomic.Bool             // the client has sent a Hello, so it understands pings
@@ -55,7 +59,14 @@ type Attachment struct {
 }
 
 // Heard notes a sign of life.
-func (a *Attachment) Heard() { a.heard.Store(time.Now().UnixNano()) }
+func (a *Attachment) Heard() { a.hear() }
+
+// hear is Heard, and returns the time.
+func (a *Attachment) hear() time.Time {
+	now := time.Now()
+	a.heard.Store(now.UnixNano())
+	return now
+}
 
 // Drained says that the socket has written all that was queued. The session may have more for it.
 func (a *Attachment) Drained() {
@@ -72,18 +83,28 @@ func (a *Attachment) Drained() {
 
 // Receive takes one message of the socket. false ends the reading. It keeps nothing of data.
 func (a *Attachment) Receive(data []byte) bool {
-	a.Heard()
+	now := a.hear()
 	if s := a.session.Load(); s != nil {
 		s.reading.Lock()
 	}
 	defer a.read()
+	a.now = now
 	return !a.gone.Load() && a.form.decode(a, data)
 }
 
 // read ends the reading of a message. The lock is there since it began, or since its Hello was taken.
 func (a *Attachment) read() {
+	a.spareCall()
 	if s := a.session.Load(); s != nil {
 		s.reading.Unlock()
+	}
+}
+
+// spareCall gives back what calls were decoded into.
+func (a *Attachment) spareCall() {
+	if a.call != nil {
+		spareCalls.Put(a.call)
+		a.call = nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/auth"
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
@@ -99,10 +100,10 @@ func acknowledge(b *testing.B, s *Session, ch *channel) {
 func BenchmarkSessionCall(b *testing.B) {
 	eachForm(b, func(b *testing.B, s *Session, ch *channel) {
 		m := &wire.ClientCall{Connection: 1, Action: []byte("increment"), Args: make([]byte, 64)}
-		result := route.Result{Output: []byte{0x18, 42}, HasOutput: true}
+		result := route.Result{Output: []byte{0x18, 42}, HasOutput: true, Last: true}
 		for b.Loop() {
 			m.ID++
-			c, e := s.begin(m, 90)
+			c, e := s.begin(m, 90, time.Now())
 			if e != nil {
 				b.Fatal(e)
 			}
@@ -118,10 +119,10 @@ func BenchmarkSessionCallWithoutConnection(b *testing.B) {
 		m := &wire.ClientCall{
 			Action: []byte("increment"), Args: make([]byte, 64), Target: &commonv1alpha1.Address{Type: "counter", Key: []string{"a"}},
 		}
-		result := route.Result{Output: []byte{0x18, 42}, HasOutput: true}
+		result := route.Result{Output: []byte{0x18, 42}, HasOutput: true, Last: true}
 		for b.Loop() {
 			m.ID++
-			c, e := s.begin(m, 110)
+			c, e := s.begin(m, 110, time.Now())
 			if e != nil {
 				b.Fatal(e)
 			}

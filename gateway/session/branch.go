@@ -74,20 +74,25 @@ func (a *Attachment) Garbled(err error) {
 // Receive takes whole frames. false: the stream is to be reset. It keeps nothing of data.
 func (b *Branch) Receive(data []byte) bool {
 	a := b.of
-	a.Heard()
+	now := a.hear()
 	s := a.session.Load()
 	if s == nil {
 		return false
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	defer a.spareCall()
+	a.now = now
+	if b.ch != nil && !b.current(s) {
+		return false
+	}
 	for len(data) > 0 {
 		raw, rest, err := wire.NextFrame(data, a.sessions.cfg.Limits.MaxFrame)
 		if err != nil {
 			a.Garbled(err)
 			return false
 		}
-		if a.gone.Load() || b.ch != nil && !b.current(s) || !a.frame(raw, b) {
+		if a.gone.Load() || !a.frame(raw, b) {
 			return false
 		}
 		data = rest
@@ -95,7 +100,7 @@ func (b *Branch) Receive(data []byte) bool {
 	return true
 }
 
-// current tells whether the stream is still that of its channel.
+// current tells whether the stream is still that of its channel. It becomes another's only while nothing is read.
 func (b *Branch) current(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

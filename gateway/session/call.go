@@ -2,6 +2,8 @@ package session
 
 import (
 	"bytes"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/address"
@@ -17,13 +19,33 @@ type call struct {
 	route.Call
 	session *Session
 	channel *channel
-	weight  int // memory that it holds
+	came    count  // what its channel had brought with it
+	weight  int    // memory that it holds
+	own     []byte // that memory, as far as it is used again
+	sought  bool   // somebody outside the lock has it; guarded by Session.mu
+}
+
+// spares are calls that have ended.
+var spares = sync.Pool{New: func() any { return new(call) }}
+
+// maxOwn bounds the memory that a spare call keeps.
+const maxOwn = 1 << 10
+
+// spare gives back a call that nobody holds.
+func (c *call) spare() {
+	own := c.own[:0]
+	if cap(own) > maxOwn {
+		own = nil
+	}
+	*c = call{own: own}
+	spares.Put(c)
 }
 
 // call sends an action on its way, or answers why it cannot be sent.
-func (s *Session) call(m *wire.ClientCall, size int) {
-	c, e := s.begin(m, size)
+func (s *Session) call(m *wire.ClientCall, size int, now time.Time) {
+	c, e := s.begin(m, size, now)
 	if e != nil {
+		c.spare()
 		s.refuse(m, e)
 		return
 	}
@@ -31,10 +53,11 @@ func (s *Session) call(m *wire.ClientCall, size int) {
 }
 
 // begin checks a call and counts it as under way.
-func (s *Session) begin(m *wire.ClientCall, size int) (*call, *wire.Error) {
-	c := &call{session: s}
+func (s *Session) begin(m *wire.ClientCall, size int, now time.Time) (*call, *wire.Error) {
+	c := spares.Get().(*call)
+	c.session = s
 	c.Caller, c.Tag, c.Oneway = c, m.ID, m.Oneway
-	return c, s.enlist(c, m, size, s.prepare(c, m))
+	return c, s.enlist(c, m, size, s.prepare(c, m, now))
 }
 
 // refuse answers a call that goes nowhere. One that is one-way, or has no id, has no result: its sender hears of it as of
@@ -53,7 +76,7 @@ func (s *Session) refuse(m *wire.ClientCall, e *wire.Error) {
 func validID(id uint64) bool { return id != 0 && id <= wire.MaxID }
 
 // prepare checks a call and fills it in. What it keeps of m is copied: m aliases the socket's buffer.
-func (s *Session) prepare(c *call, m *wire.ClientCall) *wire.Error {
+func (s *Session) prepare(c *call, m *wire.ClientCall, now time.Time) *wire.Error {
 	l := &s.cfg.Limits
 	switch {
 	case !validID(m.ID):
@@ -68,11 +91,11 @@ func (s *Session) prepare(c *call, m *wire.ClientCall) *wire.Error {
 	case m.Connection != 0 && (m.Target != nil || m.TargetID != ""):
 		return wire.RequestInvalid.Newf("A call names a connection or a target, not both.")
 	}
-	owned := append(append(make([]byte, 0, len(m.Action)+len(m.Args)), m.Action...), m.Args...)
-	c.Action, c.Args = owned[:len(m.Action):len(m.Action)], owned[len(m.Action):]
-	c.Deadline = s.cfg.Router.Deadline(time.Duration(m.DeadlineMs) * time.Millisecond)
+	c.own = append(append(slices.Grow(c.own, len(m.Action)+len(m.Args)), m.Action...), m.Args...)
+	c.Action, c.Args = c.own[:len(m.Action):len(m.Action)], c.own[len(m.Action):]
+	c.Deadline = s.cfg.Router.Deadline(now, time.Duration(m.DeadlineMs)*time.Millisecond)
 	c.Principal = s.principal
-	c.weight = len(owned) + len(m.Input)
+	c.weight = len(c.own) + len(m.Input)
 	if len(m.Trace) == traceLen {
 		c.Trace, c.TraceState = bytes.Clone(m.Trace), bytes.Clone(m.TraceState)
 		c.weight += len(c.Trace) + len(c.TraceState)
@@ -139,6 +162,7 @@ func (s *Session) enlist(c *call, m *wire.ClientCall, size int, e *wire.Error) *
 		}
 		c.channel, c.Connection = ch, ch.conn
 	}
+	c.came = c.channel.received
 	switch {
 	case s.over:
 		return wire.ConnectionClosed.New().With(wire.RanNo)
@@ -186,15 +210,23 @@ func (c *call) Reply(_ *route.Call, r route.Result) {
 	ch := c.channel
 	if ch.ended && s.apart {
 		ch = &s.own // it crossed the close [SESS-12]
+	} else if ch.told.frames < c.came.frames {
+		ch.told = c.came // as the answer says [SESS-14]
 	}
 	s.result = wire.ClientCallResult{ID: c.Tag, Connection: ch.number, Output: r.Output, HasOutput: r.HasOutput, Error: r.Error}
 	s.sendLocked(ch, &s.result)
 	s.result = wire.ClientCallResult{}
+	if r.Last && !c.sought {
+		c.spare()
+	}
 }
 
 func (s *Session) cancel(id uint64) {
 	s.mu.Lock()
 	c := s.calls[id]
+	if c != nil {
+		c.sought = true
+	}
 	s.mu.Unlock()
 	if c != nil { // else it is answered already
 		s.cfg.Router.Cancel(&c.Call, runnerv1alpha1.CancelReason_CANCEL_REASON_CALLER)

@@ -27,14 +27,16 @@ type channel struct {
 	// strayed is since when it has had no stream on a socket where channels have their own.
 	strayed time.Time
 
-	received uint64 // counted frames that have come
-	told     uint64 // of these, acknowledged
-	fresh    int    // bytes of those received since
+	received count // what has come
+	told     count // of it, acknowledged, by an Ack or by an answer
 	sent     uint64
 	acked    uint64 // of these, acknowledged
 	kept     kept   // the last of those not acknowledged
 	queued   bool   // in resume.replay
 }
+
+// count is a number of counted frames, and of their bytes.
+type count struct{ frames, bytes uint64 }
 
 // When an acknowledgement is sent [SESS-14].
 const (
@@ -60,9 +62,9 @@ func (s *Session) arrived(n uint64, size int) {
 			return
 		}
 	}
-	ch.received++
-	ch.fresh += size
-	if ch.received-ch.told >= ackFrames || ch.fresh >= ackBytes {
+	ch.received.frames++
+	ch.received.bytes += uint64(size)
+	if ch.received.frames-ch.told.frames >= ackFrames || ch.received.bytes-ch.told.bytes >= ackBytes {
 		s.ack(ch)
 	}
 }
@@ -81,8 +83,8 @@ func (s *Session) ack(ch *channel) {
 	if s.socket == nil || ch.received == ch.told {
 		return
 	}
-	ch.told, ch.fresh = ch.received, 0
-	s.sendLocked(nil, &clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: ch.number, Frames: ch.received}}})
+	ch.told = ch.received
+	s.sendLocked(nil, &clientv1alpha1.Ack{Received: []*clientv1alpha1.Received{{Connection: ch.number, Frames: ch.received.frames}}})
 }
 
 // keep counts a frame and keeps it until it is acknowledged [SESS-14]. false: the socket is not to have it now.

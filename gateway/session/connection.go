@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/rand"
+	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/fanout"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
@@ -67,7 +68,7 @@ func (s *Session) admit(c *route.Connection, m *clientv1alpha1.ConnectionOpen) *
 		s.cfg.Stats.Limit(stats.MaxSubscriptions)
 		return wire.RequestTooLarge.Newf("A connection has at most %d subscriptions.", l.MaxSubscriptions)
 	}
-	c.Deadline = s.cfg.Router.Deadline(0)
+	c.Deadline = s.cfg.Router.Deadline(time.Now(), 0)
 	c.Principal = s.principal
 	return s.aim(&c.Request, m.GetTarget(), m.GetTargetId(), m.GetMode(), m.GetInput(), m.Input != nil)
 }

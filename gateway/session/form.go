@@ -74,9 +74,10 @@ func (a *Attachment) frame(raw []byte, from *Branch) bool {
 		return true
 	}
 	if f.Kind == wire.ClientCallKind {
-		call := spareCalls.Get().(*wire.ClientCall)
-		defer spareCalls.Put(call)
-		return a.decoded(f, call, call.Unmarshal(f.Body), size, from)
+		if a.call == nil {
+			a.call = spareCalls.Get().(*wire.ClientCall)
+		}
+		return a.decoded(f, a.call, a.call.Unmarshal(f.Body), size, from)
 	}
 	m, err := wire.DecodeClient(f)
 	return a.decoded(f, m, err, size, from)

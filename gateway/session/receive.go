@@ -47,7 +47,7 @@ func (a *Attachment) settle(s *Session) {
 func (s *Session) handle(a *Attachment, m any, size int) bool {
 	switch m := m.(type) {
 	case *wire.ClientCall:
-		s.call(m, size)
+		s.call(m, size, a.now)
 	case *clientv1alpha1.ConnectionOpen:
 		s.connect(m, size)
 	case *clientv1alpha1.ConnectionClose:

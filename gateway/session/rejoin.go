@@ -28,8 +28,8 @@ func (s *Session) rejoin(b *Branch, m *clientv1alpha1.ConnectionResume) *wire.Er
 	s.unqueue(ch)
 	ch.stream, ch.left, ch.strayed, b.ch = b.out, false, time.Time{}, ch
 	s.forget(ch, frames)
-	ch.told, ch.fresh = ch.received, 0
-	resumed := &clientv1alpha1.ConnectionResumed{Connection: n, Frames: ch.received}
+	ch.told = ch.received
+	resumed := &clientv1alpha1.ConnectionResumed{Connection: n, Frames: ch.received.frames}
 	if !b.out.Send(s.form.append(nil, resumed)) {
 		s.refused(ch)
 		return nil

@@ -163,8 +163,8 @@ func (s *Session) tell(list []*clientv1alpha1.Received) {
 			continue
 		}
 		s.forget(ch, frames)
-		ch.told, ch.fresh = ch.received, 0
-		w.Received = append(w.Received, &clientv1alpha1.Received{Connection: n, Frames: ch.received})
+		ch.told = ch.received
+		w.Received = append(w.Received, &clientv1alpha1.Received{Connection: n, Frames: ch.received.frames})
 		if n != 0 && s.socket.streams != nil {
 			s.stray(ch) // its stream brings the rest
 			continue

@@ -113,7 +113,7 @@ func (s *Session) pass(ch *channel, frame []byte, shared *fanout.Frame) {
 		s.refused(ch)
 		return
 	}
-	if ch != nil && ch.received-ch.told >= alongFrames {
+	if ch != nil && ch.received.frames-ch.told.frames >= alongFrames {
 		s.ack(ch)
 	}
 }

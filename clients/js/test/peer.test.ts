@@ -100,6 +100,27 @@ describe.each([["proto", proto], ["json", json]] as const)("in %s", (name, codec
     await c.dispose();
   });
 
+  test("an answer that nobody waits for says all the same that its call has arrived [SESS-14]", async () => {
+    const c = client({ maxQueuedBytes: 1000 });
+    const conn = c.counter.get().connect();
+    const peer = await begin();
+    const connection = await open(peer);
+    for (let n = 0; n < 10; n++) { // which together are more than a client keeps
+      const controller = new AbortController();
+      const canceled = conn.action({ name: "increment", args: ["x".repeat(100_000)], signal: controller.signal });
+      const call = await peer.next("call");
+      controller.abort();
+      await expect(canceled).rejects.toMatchObject({ code: "canceled" });
+      await peer.next("cancelCall");
+      peer.send({ kind: "callResult", id: call.id, connection, output: encode(n) });
+    }
+    const result = conn.getCount();
+    const call = await peer.next("call");
+    peer.send({ kind: "callResult", id: call.id, connection, output: encode(7) });
+    expect(await result).toBe(7);
+    await c.dispose();
+  });
+
   test("a Goodbye that is final ends everything, one that is not does not [SESS-18]", async () => {
     const c = client();
     const conn = c.counter.get().connect();

@@ -53,6 +53,8 @@ func clients() []Mutant {
 		}),
 		mutant("client-acks-unread", "takes an Ack of more than a client was sent", "GCLI-14",
 			patch{session + "channel.go", `case ch == nil || r.GetFrames() > ch.sent:`, `case ch == nil || r.GetFrames() > ch.sent && !wrong("client-acks-unread"):`}),
+		mutant("clients-unacknowledged", "acknowledges nothing of a client's", "GCLI-22",
+			patch{session + "channel.go", `if s.socket == nil || ch.received == ch.told {`, `if s.socket == nil || ch.received == ch.told || wrong("clients-unacknowledged") {`}),
 		mutant("connections-outlive-session", "keeps the connections of a session that has ended", "GCLI-15 GSESS-03 GSESS-05",
 			unless("connections-outlive-session", session+"session.go", `c.Close(wire.ConnectionClosed.New())`)),
 		mutant("long-arguments-taken", "takes arguments over the limit", "GCLI-16",

@@ -177,10 +177,10 @@ export class Channels {
     while (channel !== undefined && call.kept && channel.given > 0) this.release(channel, channel.acked + 1);
   }
 
-  /** arrived is answered for another message than a call. */
-  arrived(channel: Channel, message: Draft): void {
+  /** arrived is answered for what is looked for among what was written: another message, or a call that nobody waits for. */
+  arrived(channel: Channel, is: (frame: Kept) => boolean): void {
     for (let i = 0; i < channel.given; i++) {
-      if (channel.kept.at(i)?.message === message) return this.release(channel, channel.acked + i + 1);
+      if (is(channel.kept.at(i) as Kept)) return this.release(channel, channel.acked + i + 1);
     }
   }
 

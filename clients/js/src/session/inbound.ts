@@ -103,9 +103,12 @@ export class Inbound {
 
   private onResult(message: CallResult): void {
     const { session } = this;
+    const { channels } = session;
     const call = session.unanswered.get(message.id);
-    if (call === undefined) return; // canceled: nobody waits
-    session.channels.answered(call);
+    if (call === undefined) { // it was canceled
+      return channels.arrived(channels.inbound(message.connection), (frame) => frame.call?.id === message.id);
+    }
+    channels.answered(call);
     session.complete(call, message.error && receivedError(message.error), message.output);
   }
 

@@ -101,7 +101,7 @@ export class Subscriptions {
     const change = this.changes.get(id);
     if (change === undefined) return;
     this.changes.delete(id);
-    this.session.channels.arrived(change.channel, change.message);
+    this.session.channels.arrived(change.channel, (frame) => frame.message === change.message);
     const { conn } = change.channel;
     if (error === undefined || conn === undefined) return;
     if (!change.on) return conn.inbox.tellError(error);
