@@ -38,6 +38,7 @@ var order = []string{
 	"internal/wire",
 	"internal/jsoncbor",
 	"internal/payload",
+	"internal/crew",
 	"internal/gen/...",
 }
 
@@ -46,7 +47,7 @@ var beside = []struct {
 	folder string
 	may    []string
 }{
-	{"runner-go", []string{"runner-go", "internal/linkstate", "internal/wire", "internal/payload", "internal/gen"}},
+	{"runner-go", []string{"runner-go", "internal/linkstate", "internal/wire", "internal/payload", "internal/crew", "internal/gen"}},
 	{"clients/go", []string{"clients/go", "internal/wire", "internal/payload", "internal/gen"}},
 	{"examples", []string{"examples", "runner-go", "clients/go"}},
 	{"conformance/adapters", []string{"conformance", "runner-go", "clients/go", "internal/gen"}},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/stagedoor-dev/stagedoor/internal/payload"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
@@ -23,67 +24,104 @@ type action struct {
 // Action0 registers a method without arguments as an action. The name is 1 to 128 bytes and given once per type; anything
 // else panics. A result of type None is no output.
 func Action0[A, R any](t *Type[A], name string, fn func(*A, context.Context) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
+	var spares spares[R]
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
+		r := spares.take()
+		defer spares.give(r)
 		if err := args.end(); err != nil {
 			return err
 		}
-		r, err := fn(any(self).(*A), ctx)
-		return output(out, r, err)
+		if *r, err = fn(any(self).(*A), ctx); err != nil {
+			return err
+		}
+		return output(out, r)
 	})
 }
 
 // Action1 registers a method with one argument. Arguments are decoded from CBOR into their Go types; a wrong number or a
 // value that does not fit is answered action.invalid_arguments, and the method does not run.
 func Action1[A, T1, R any](t *Type[A], name string, fn func(*A, context.Context, T1) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
-		var a1 T1
-		if err := args.decode(&a1); err != nil {
+	type values struct {
+		a1 T1
+		r  R
+	}
+	var spares spares[values]
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
+		v := spares.take()
+		defer spares.give(v)
+		if err := args.decode(&v.a1); err != nil {
 			return err
 		}
-		r, err := fn(any(self).(*A), ctx, a1)
-		return output(out, r, err)
+		if v.r, err = fn(any(self).(*A), ctx, v.a1); err != nil {
+			return err
+		}
+		return output(out, &v.r)
 	})
 }
 
 // Action2 is Action1 for two arguments.
 func Action2[A, T1, T2, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
-		var a1 T1
-		var a2 T2
-		if err := args.decode(&a1, &a2); err != nil {
+	type values struct {
+		a1 T1
+		a2 T2
+		r  R
+	}
+	var spares spares[values]
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
+		v := spares.take()
+		defer spares.give(v)
+		if err := args.decode(&v.a1, &v.a2); err != nil {
 			return err
 		}
-		r, err := fn(any(self).(*A), ctx, a1, a2)
-		return output(out, r, err)
+		if v.r, err = fn(any(self).(*A), ctx, v.a1, v.a2); err != nil {
+			return err
+		}
+		return output(out, &v.r)
 	})
 }
 
 // Action3 is Action1 for three arguments.
 func Action3[A, T1, T2, T3, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2, T3) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
-		var a1 T1
-		var a2 T2
-		var a3 T3
-		if err := args.decode(&a1, &a2, &a3); err != nil {
+	type values struct {
+		a1 T1
+		a2 T2
+		a3 T3
+		r  R
+	}
+	var spares spares[values]
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
+		v := spares.take()
+		defer spares.give(v)
+		if err := args.decode(&v.a1, &v.a2, &v.a3); err != nil {
 			return err
 		}
-		r, err := fn(any(self).(*A), ctx, a1, a2, a3)
-		return output(out, r, err)
+		if v.r, err = fn(any(self).(*A), ctx, v.a1, v.a2, v.a3); err != nil {
+			return err
+		}
+		return output(out, &v.r)
 	})
 }
 
 // Action4 is Action1 for four arguments.
 func Action4[A, T1, T2, T3, T4, R any](t *Type[A], name string, fn func(*A, context.Context, T1, T2, T3, T4) (R, error)) {
-	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) error {
-		var a1 T1
-		var a2 T2
-		var a3 T3
-		var a4 T4
-		if err := args.decode(&a1, &a2, &a3, &a4); err != nil {
+	type values struct {
+		a1 T1
+		a2 T2
+		a3 T3
+		a4 T4
+		r  R
+	}
+	var spares spares[values]
+	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
+		v := spares.take()
+		defer spares.give(v)
+		if err := args.decode(&v.a1, &v.a2, &v.a3, &v.a4); err != nil {
 			return err
 		}
-		r, err := fn(any(self).(*A), ctx, a1, a2, a3, a4)
-		return output(out, r, err)
+		if v.r, err = fn(any(self).(*A), ctx, v.a1, v.a2, v.a3, v.a4); err != nil {
+			return err
+		}
+		return output(out, &v.r)
 	})
 }
 
@@ -97,17 +135,31 @@ func (d *definition) addAction(name string, call func(hosted, context.Context, *
 	d.actions[name] = &action{name: name, call: call}
 }
 
-func output[R any](out *bytes.Buffer, r R, err error) error {
-	if err != nil {
-		return err
-	}
-	if _, none := any(r).(None); none {
+// output encodes a result, unless it is None.
+func output[R any](out *bytes.Buffer, r *R) error {
+	if _, none := any(*r).(None); none {
 		return nil
 	}
 	if err := payload.MarshalTo(out, r); err != nil {
 		return fmt.Errorf("encode the result: %w", err)
 	}
 	return nil
+}
+
+// spares are places for the arguments and the result of an action, which serve one call after another.
+type spares[V any] struct{ pool sync.Pool }
+
+func (s *spares[V]) take() *V {
+	if v, ok := s.pool.Get().(*V); ok {
+		return v
+	}
+	return new(V)
+}
+
+func (s *spares[V]) give(v *V) {
+	var zero V
+	*v = zero
+	s.pool.Put(v)
 }
 
 // arguments is the CBOR array of a call while it is being decoded.

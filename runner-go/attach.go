@@ -1,17 +1,12 @@
 package runner
 
 import (
-	"time"
-
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
 
 // runOpen is the turn of a ConnectionOpen [CONN-1].
-func (in *instance) runOpen(t *turn, at time.Time) {
-	if in.refuse(t, at) {
-		return
-	}
+func (in *instance) runOpen(t *turn) {
 	err := guard(func() error { return in.accept(t) })
 	if failed := in.connStates(); failed != nil {
 		t.fail(failed)

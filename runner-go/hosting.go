@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stagedoor-dev/stagedoor/internal/crew"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -15,8 +16,8 @@ import (
 // hosting is one Serve: it goes from socket to socket, and keeps the session and the actors in between.
 type hosting struct {
 	runner  *Runner
-	workers sync.WaitGroup // goroutines that run user code
-	pool    *pool
+	workers sync.WaitGroup        // goroutines that run user code
+	crew    *crew.Crew[*instance] // of these, for turns
 	drain   drainer
 
 	// Of the loop, and of the reader of a socket while its Welcome is awaited.
@@ -27,7 +28,7 @@ type hosting struct {
 
 func newHosting(ctx context.Context, r *Runner) *hosting {
 	h := &hosting{runner: r, drain: drainer{begin: ctx.Done(), timeout: r.config.DrainTimeout}}
-	h.pool = newPool(&h.workers)
+	h.crew = crew.New(&h.workers, (*instance).work)
 	return h
 }
 
@@ -178,7 +179,7 @@ func (h *hosting) end() {
 		in.drop()
 		in.mu.Unlock()
 	}
-	h.pool.close()
+	h.crew.Close()
 	done := make(chan struct{})
 	go func() {
 		h.workers.Wait()

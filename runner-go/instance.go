@@ -13,7 +13,7 @@ import (
 
 // instance is one actor in memory: one incarnation, from StartActor to ActorStopped [LIFE-9], or several, where it is adopted
 // in between [LEASE-4]. It is the state machine of the protocol around the user's struct: messages come in from the link's
-// reader, frames go out to the link, and a goroutine of the pool runs the turns between. It waits for nothing under its lock,
+// reader, frames go out to the link, and a goroutine of the crew runs the turns between. It waits for nothing under its lock,
 // and runs no user code under it.
 type instance struct {
 	// Fixed at the start.

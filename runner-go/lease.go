@@ -72,6 +72,14 @@ func (l *lease) holdsAt(at instant) bool {
 	return t == nil || !l.endedAt(at) && t.left(at) > l.margin
 }
 
+// clock is the time for mayBegin. Where no lease depends on it the wall clock is not read, which costs as much again.
+func (l *lease) clock() time.Time {
+	if l.term.Load() == nil {
+		return processBegan.Add(time.Since(processBegan))
+	}
+	return time.Now()
+}
+
 // ended tells whether the lease is over, which it then stays.
 func (l *lease) ended() bool { return l.endedAt(now()) }
 

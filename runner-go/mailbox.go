@@ -42,7 +42,7 @@ func (in *instance) leaves(conn *connection) {
 func (in *instance) wakeWorker() {
 	if !in.working && in.head != nil && !in.adrift && !in.overfull() {
 		in.working = true
-		in.sess().pool.run(in)
+		in.sess().crew.Run(in)
 	}
 }
 
@@ -98,15 +98,17 @@ func (in *instance) work() {
 	}()
 	in.mu.Lock()
 	for in.head != nil {
-		at := time.Now()
+		at := in.sess().lease.clock()
 		if !in.mayBegin(at) {
 			break
 		}
 		t := in.dequeue()
 		in.cur = t
-		in.mu.Unlock()
-		in.execute(t, at)
-		in.mu.Lock()
+		if !in.refuse(t, at) {
+			in.mu.Unlock()
+			in.execute(t)
+			in.mu.Lock()
+		}
 		in.cur = nil
 		t.cancel(context.Canceled) // as with a request's context: it ends with the turn
 	}
@@ -116,15 +118,15 @@ func (in *instance) work() {
 	finished = true
 }
 
-// execute runs one turn, which begins at that time, to its flush. It is not called with the lock held.
-func (in *instance) execute(t *turn, at time.Time) {
+// execute runs one turn to its flush. It is not called with the lock held.
+func (in *instance) execute(t *turn) {
 	switch t.kind {
 	case turnStart:
 		in.runStart(t)
 	case turnCall:
-		in.runCall(t, at)
+		in.runCall(t)
 	case turnOpen:
-		in.runOpen(t, at)
+		in.runOpen(t)
 	case turnGone:
 		in.runGone(t)
 	case turnDo:
@@ -261,12 +263,9 @@ func (in *instance) runDo(t *turn) {
 	d.done <- t.settle(err)
 }
 
-func (in *instance) runCall(t *turn, at time.Time) {
-	if in.refuse(t, at) {
-		return
-	}
+func (in *instance) runCall(t *turn) {
 	if limit := in.def.options.actionTimeout; limit > 0 {
-		if end := at.Add(limit); t.deadline.IsZero() || end.Before(t.deadline) {
+		if end := time.Now().Add(limit); t.deadline.IsZero() || end.Before(t.deadline) {
 			t.deadline = end
 		}
 	}
@@ -276,9 +275,9 @@ func (in *instance) runCall(t *turn, at time.Time) {
 
 // refuse answers a call or open that has come to its turn and does not run after all.
 func (in *instance) refuse(t *turn, at time.Time) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	switch {
+	case t.kind != turnCall && t.kind != turnOpen:
+		return false
 	case t.lost: // by now nobody waits for it
 		return true
 	case t.kind == turnCall && t.action == nil:

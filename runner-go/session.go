@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stagedoor-dev/stagedoor/internal/crew"
 	runnerv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/runner/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -15,7 +16,7 @@ type session struct {
 	link    *link
 	log     *slog.Logger
 	defs    map[string]*definition
-	pool    *pool
+	crew    *crew.Crew[*instance]
 	workers *sync.WaitGroup // goroutines that run user code, of all sessions
 
 	// From Welcome; never written again.
@@ -58,7 +59,7 @@ const (
 // newSession takes over what Welcome says; zero leaves a default. helloAt is when its Hello was sent.
 func newSession(h *hosting, m *runnerv1alpha1.Welcome, helloAt instant) *session {
 	s := &session{
-		log: h.runner.log, defs: h.runner.defs, pool: h.pool, workers: &h.workers,
+		log: h.runner.log, defs: h.runner.defs, crew: h.crew, workers: &h.workers,
 		id: m.Session, features: wire.NegotiateFeatures(wire.RunnerFeatures(), m.Features), limits: runnerLimits(m.Limits),
 		sleepAfter: milliseconds(m.TimeoutsMs["sleep_after"], defaultSleepAfter),
 		stopGrace:  milliseconds(m.TimeoutsMs["stop"], defaultStopGrace),

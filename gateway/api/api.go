@@ -20,6 +20,7 @@ import (
 	"github.com/stagedoor-dev/stagedoor/gateway/link"
 	"github.com/stagedoor-dev/stagedoor/gateway/route"
 	"github.com/stagedoor-dev/stagedoor/gateway/session"
+	"github.com/stagedoor-dev/stagedoor/internal/crew"
 	commonv1alpha1 "github.com/stagedoor-dev/stagedoor/internal/gen/stagedoor/common/v1alpha1"
 	"github.com/stagedoor-dev/stagedoor/internal/wire"
 )
@@ -54,6 +55,8 @@ type Handler struct {
 	sessions *session.Sessions
 	taken    atomic.Int64 // sockets that count [LIMIT-2]
 	flusher  flusher
+	waiting  *crew.Crew[writing]
+	writers  sync.WaitGroup // its goroutines
 
 	mu      sync.Mutex
 	clients map[*session.Attachment]struct{}
@@ -64,11 +67,13 @@ type Handler struct {
 
 // New makes a Handler.
 func New(cfg Config) *Handler {
-	return &Handler{
+	h := &Handler{
 		cfg: cfg, auth: cfg.Session.Auth, limits: cfg.Session.Limits,
 		metrics: metricsHandler(cfg.Session.Stats), upgraders: newUpgraders(cfg.Session.Limits.MaxFrame),
 		sessions: session.New(cfg.Session), clients: map[*session.Attachment]struct{}{}, runners: map[*link.Conn]struct{}{},
 	}
+	h.waiting = crew.New(&h.writers, writing.drain)
+	return h
 }
 
 // ServeHTTP implements http.Handler. The escaped path is split before it is decoded [ADDR-3].

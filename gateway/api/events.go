@@ -35,7 +35,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, target route.Re
 	}
 	defer h.freeSocket()
 	s := newEventSocket(w, r)
-	s.out = &outgoing{Conn: s.conn, limit: h.limits.MaxSessionQueue, budget: h.cfg.Session.Budget}
+	s.out = &outgoing{Conn: s.conn, limit: h.limits.MaxSessionQueue, budget: h.cfg.Session.Budget, waiting: h.waiting}
 	s.client = h.sessions.Accept(s, session.SSE{}, open.GetTarget().GetNamespace(), token(r), h.remote(r))
 	s.out.drainedTo(s.drained)
 	if !h.enter(s.client) {

@@ -100,7 +100,7 @@ func (w *attempt) flush(o *outgoing) (again bool) {
 		o.drained.Done()
 		return false
 	case len(w.rest) > 0:
-		go o.drain(batch, w.rest)
+		o.waiting.Run(writing{o, batch, w.rest})
 		return false
 	}
 	batch.recycle()

@@ -37,7 +37,7 @@ func TestASocketThatTakesNothingHoldsUpNoOther(t *testing.T) {
 	for i := range out {
 		var ours net.Conn
 		ours, peers[i] = tcpPair(t)
-		out[i] = &outgoing{Conn: ours, limit: 2 * stuck, flusher: &f, ready: rawConn(ours)}
+		out[i] = &outgoing{Conn: ours, waiting: waiting(t), limit: 2 * stuck, flusher: &f, ready: rawConn(ours)}
 	}
 	// More than the system's buffers hold.
 	if _, err := out[0].Write(make([]byte, stuck)); err != nil {
@@ -86,7 +86,7 @@ func TestASocketThatTakesNothingHoldsUpNoOther(t *testing.T) {
 func TestABrokenSocketEnds(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	var f flusher
-	o := &outgoing{Conn: ours, limit: 64 << 20, flusher: &f, ready: rawConn(ours)}
+	o := &outgoing{Conn: ours, waiting: waiting(t), limit: 64 << 20, flusher: &f, ready: rawConn(ours)}
 	_ = theirs.Close()
 	for o.message(opBinary, binary.BigEndian.AppendUint64(nil, 1)) { // until the reset has come back
 	}

@@ -26,7 +26,7 @@ func newLane(s *streamed, stream WebTransportStream) *lane {
 	h := s.handler
 	l := &lane{stream: stream}
 	l.out = &outgoing{
-		Conn: &streamConn{WebTransportStream: stream, session: s.conn}, limit: h.limits.MaxSessionQueue, shared: &s.queuedAll, budget: h.cfg.Session.Budget,
+		Conn: &streamConn{WebTransportStream: stream, session: s.conn}, limit: h.limits.MaxSessionQueue, shared: &s.queuedAll, budget: h.cfg.Session.Budget, waiting: h.waiting,
 		refill: s.a.Drained,
 	}
 	l.frames = frames{from: stream, limit: h.limits.MaxFrame, wait: h.sessions.MessageWait(), budget: h.cfg.Session.Budget}

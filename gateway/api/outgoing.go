@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
+	"github.com/stagedoor-dev/stagedoor/internal/crew"
 )
 
 // outgoing makes one write of whatever is queued when its turn comes, without a goroutine while nothing is. It is
@@ -19,8 +20,9 @@ type outgoing struct {
 	limit   int
 	shared  *atomic.Int64 // what all streams of a session have queued together, which limit bounds; nil: it is alone
 	budget  *budget.Budget
-	flusher *flusher        // with ready
-	ready   syscall.RawConn // nil: a write may wait, on a goroutine of its own
+	waiting *crew.Crew[writing] // does writes that may wait
+	flusher *flusher            // with ready
+	ready   syscall.RawConn     // nil: every write may wait
 
 	mu      sync.Mutex
 	queue   *buffer // nil: empty
@@ -31,6 +33,13 @@ type outgoing struct {
 	last    bool    // nothing may follow; the connection is closed behind the queue
 	err     error
 	drained sync.WaitGroup
+}
+
+// writing is a write that may wait: what is left of a batch, and all that is queued behind it.
+type writing struct {
+	on    *outgoing
+	batch *buffer // nil: nothing
+	rest  []byte
 }
 
 // buffer is bytes to be written. An idle socket has none.
@@ -196,11 +205,12 @@ func (o *outgoing) startLocked() {
 		o.flusher.add(o)
 		return
 	}
-	go o.drain(nil, nil)
+	o.waiting.Run(writing{on: o})
 }
 
-// drain writes what is left of a batch and all that is queued, and waits for the socket as long as it takes.
-func (o *outgoing) drain(batch *buffer, rest []byte) {
+// drain waits for the socket as long as it takes.
+func (w writing) drain() {
+	o, batch, rest := w.on, w.batch, w.rest
 	defer o.drained.Done()
 	for {
 		if batch == nil {

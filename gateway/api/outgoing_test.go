@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stagedoor-dev/stagedoor/gateway/budget"
+	"github.com/stagedoor-dev/stagedoor/internal/crew"
 )
 
 // collect reads a connection to its end.
@@ -22,10 +23,22 @@ func collect(c net.Conn) <-chan []byte {
 	return all
 }
 
+// waiting does writes that may wait, until the test ends.
+func waiting(t *testing.T) *crew.Crew[writing] {
+	t.Helper()
+	var running sync.WaitGroup
+	c := crew.New(&running, writing.drain)
+	t.Cleanup(func() {
+		c.Close()
+		running.Wait()
+	})
+	return c
+}
+
 func TestWhatIsQueuedArrivesWholeAndInOrder(t *testing.T) {
 	ours, theirs := net.Pipe()
 	all := collect(theirs)
-	o := &outgoing{Conn: ours, limit: 1 << 20}
+	o := &outgoing{Conn: ours, waiting: waiting(t), limit: 1 << 20}
 	var wg sync.WaitGroup
 	for i := range byte(8) {
 		wg.Go(func() {
@@ -67,7 +80,7 @@ func TestWhatIsQueuedArrivesWholeAndInOrder(t *testing.T) {
 func TestAFullQueueRefusesWholeMessagesAndStillSaysFarewell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		o := &outgoing{Conn: ours, limit: 100}
+		o := &outgoing{Conn: ours, waiting: waiting(t), limit: 100}
 		taken := 0
 		for o.message(opText, make([]byte, 30)) {
 			taken++
@@ -96,7 +109,7 @@ func TestAClientThatNeverReadsIsCutOffAfterItsFarewell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		o := &outgoing{Conn: ours, limit: 1000}
+		o := &outgoing{Conn: ours, waiting: waiting(t), limit: 1000}
 		o.message(opText, []byte("x"))
 		begin := time.Now()
 		_ = o.Close()
@@ -122,7 +135,7 @@ func TestWhatIsCutOffIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		b := budget.New(1 << 30)
-		o := &outgoing{Conn: ours, limit: 1 << 20, budget: b}
+		o := &outgoing{Conn: ours, waiting: waiting(t), limit: 1 << 20, budget: b}
 		for range 10 {
 			o.message(opBinary, make([]byte, 10_000))
 			synctest.Wait() // the first is with the writer now
@@ -147,7 +160,7 @@ func TestAnEmptyQueueIsFilledAgain(t *testing.T) {
 	ours, theirs := net.Pipe()
 	all := collect(theirs)
 	b := budget.New(1 << 30)
-	o := &outgoing{Conn: ours, limit: 100, budget: b}
+	o := &outgoing{Conn: ours, waiting: waiting(t), limit: 100, budget: b}
 	asked := 0
 	o.drainedTo(func() {
 		if asked++; asked <= 50 && !o.message(opBinary, make([]byte, 90)) {

@@ -77,6 +77,7 @@ func (h *Handler) CloseSessions() {
 // Close ends all sockets and links, and waits until they have ended, or ctx has.
 func (h *Handler) Close(ctx context.Context) error {
 	h.CloseSessions()
+	h.waiting.Close()
 	links := h.cfg.Link.Links
 	links.Close(wire.GatewayDraining.New(), commonv1alpha1.Reconnect_RECONNECT_ANY)
 	h.mu.Lock()
@@ -89,6 +90,7 @@ func (h *Handler) Close(ctx context.Context) error {
 	go func() {
 		h.sockets.Wait()
 		links.Wait()
+		h.writers.Wait()
 		close(done)
 	}()
 	select {

@@ -219,7 +219,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, chosen string,
 	reader := buffered.Reader
 	if queue > 0 {
 		early, _ := buffered.Peek(buffered.Reader.Buffered()) // it has so many
-		s.out = &outgoing{Conn: raw, limit: queue, budget: h.cfg.Session.Budget, flusher: &h.flusher, ready: rawConn(raw)}
+		s.out = &outgoing{Conn: raw, limit: queue, budget: h.cfg.Session.Budget, waiting: h.waiting, flusher: &h.flusher, ready: rawConn(raw)}
 		s.in = newIncoming(raw, bytes.Clone(early), h.cfg.Session.Budget, h.sessions.MessageWait())
 		s.Conn = s.out
 		// No buffer, but for headers: incoming has one when it needs it.

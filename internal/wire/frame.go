@@ -66,9 +66,11 @@ type Message interface {
 // AppendMessage appends m as one frame with its length prefix.
 func AppendMessage(dst []byte, m Message) []byte {
 	size := m.Size()
-	envelope := envelopeSize(m.Kind(), size)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(envelope))
-	return appendEnvelope(dst, m, size)
+	return appendFrame(dst, m, size, envelopeSize(m.Kind(), size))
+}
+
+func appendFrame(dst []byte, m Message, size, envelope int) []byte {
+	return appendEnvelope(binary.BigEndian.AppendUint32(dst, uint32(envelope)), m, size)
 }
 
 // FrameSize is how long the frame of m is, without its length prefix.

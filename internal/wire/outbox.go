@@ -44,11 +44,11 @@ func (o *Outbox) Push(l *Lane, m Message) {
 		l.buf = o.takeSpare()
 		before = 0
 	}
-	if FrameSize(m) <= MaxStep {
-		l.buf = AppendMessage(l.buf, m)
+	size := m.Size()
+	if envelope := envelopeSize(m.Kind(), size); envelope <= MaxStep {
+		l.buf = appendFrame(l.buf, m, size, envelope)
 	} else {
-		size := m.Size()
-		l.buf = appendParts(l.buf, l.Actor, appendEnvelope(make([]byte, 0, envelopeSize(m.Kind(), size)), m, size))
+		l.buf = appendParts(l.buf, l.Actor, appendEnvelope(make([]byte, 0, envelope), m, size))
 	}
 	o.queued += len(l.buf) - before
 	if !l.queued {
