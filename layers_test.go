@@ -39,6 +39,7 @@ var order = []string{
 	"internal/jsoncbor",
 	"internal/payload",
 	"internal/crew",
+	"internal/gcfloor",
 	"internal/gen/...",
 }
 
@@ -47,7 +48,7 @@ var beside = []struct {
 	folder string
 	may    []string
 }{
-	{"runner-go", []string{"runner-go", "internal/linkstate", "internal/wire", "internal/payload", "internal/crew", "internal/gen"}},
+	{"runner-go", []string{"runner-go", "internal/linkstate", "internal/wire", "internal/payload", "internal/crew", "internal/gcfloor", "internal/gen"}},
 	{"clients/go", []string{"clients/go", "internal/wire", "internal/payload", "internal/gen"}},
 	{"examples", []string{"examples", "runner-go", "clients/go"}},
 	{"conformance/adapters", []string{"conformance", "runner-go", "clients/go", "internal/gen"}},

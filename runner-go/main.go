@@ -7,14 +7,18 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+
+	"github.com/stagedoor-dev/stagedoor/internal/gcfloor"
 )
 
 // Main hosts the actor types until the process is told to end. It is the whole of most programs' main.
 //
 // The environment says where and who: STAGEDOOR_ENDPOINT (default DefaultEndpoint), STAGEDOOR_TOKEN, STAGEDOOR_POOL,
 // STAGEDOOR_RUNNER_VERSION (a number). At SIGTERM or SIGINT the actors are handed over, then Main returns; a second
-// signal ends the process at once. If the gateway will not have this runner, Main prints why and exits with status 1.
+// signal ends the process at once. If the gateway will not have this runner, Main prints why and exits with status 1. Garbage is
+// not collected before the heap has 32 MiB, unless GOGC or GOMEMLIMIT is set.
 func Main(types ...Definition) {
+	gcfloor.Set(gcfloor.Default)
 	if err := serveFromEnv(types); err != nil {
 		fmt.Fprintln(os.Stderr, "runner:", err)
 		os.Exit(1)

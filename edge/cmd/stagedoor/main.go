@@ -6,9 +6,11 @@ import (
 
 	"github.com/stagedoor-dev/stagedoor/edge/assemble"
 	"github.com/stagedoor-dev/stagedoor/edge/cli"
+	"github.com/stagedoor-dev/stagedoor/internal/gcfloor"
 )
 
 func main() {
+	gcfloor.Set(gcfloor.Default)
 	os.Exit(cli.Main(cli.Program{
 		Args:     os.Args[1:],
 		Stdout:   os.Stdout,
