@@ -138,11 +138,9 @@ func (s *session) onCall(m *wire.Call, at time.Time) {
 		return
 	}
 	t := &turn{in: in, kind: turnCall, id: m.ID, connRef: m.Connection, deadline: within(at, m.DeadlineMs), oneway: m.Oneway}
-	t.work = newWork(m)
-	if t.action = in.def.actions[string(m.Action)]; t.action != nil {
-		t.work.args.action = t.action.name
-	} else {
-		t.work.args.action = string(m.Action)
+	t.args = s.arena.copy(m.Args)
+	if t.action = in.def.actions[string(m.Action)]; t.action == nil {
+		t.what = string(m.Action)
 	}
 	if m.Principal != 0 {
 		t.principal = s.principal(m.Principal)

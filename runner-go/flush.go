@@ -95,7 +95,7 @@ func (t *turn) settle(err error) error {
 		err = ErrStopped
 	}
 	if w != nil && flushed && !in.inflight && len(in.waiting) == 0 { // what it held is encoded
-		w.spare()
+		w.clear()
 		t.work = nil
 	}
 	in.afterTurn()

@@ -96,6 +96,7 @@ func (in *instance) work() {
 			in.mu.Unlock()
 		}
 	}()
+	w := newWork()
 	in.mu.Lock()
 	for in.head != nil {
 		at := in.sess().lease.clock()
@@ -106,7 +107,13 @@ func (in *instance) work() {
 		in.cur = t
 		if !in.refuse(t, at) {
 			in.mu.Unlock()
+			if t.kind == turnCall {
+				t.work = w
+			}
 			in.execute(t)
+			if t.work != nil { // it is still held
+				w = newWork()
+			}
 			in.mu.Lock()
 		}
 		in.cur = nil
@@ -115,6 +122,7 @@ func (in *instance) work() {
 	in.working = false
 	in.rest()
 	in.mu.Unlock()
+	w.spare()
 	finished = true
 }
 
@@ -270,6 +278,7 @@ func (in *instance) runCall(t *turn) {
 		}
 	}
 	w := t.work
+	w.args = arguments{t.action.name, t.args}
 	_ = t.settle(guard(func() error { return t.action.call(in.self, t, &w.args, &w.output) })) // the caller has the error
 }
 
@@ -281,7 +290,7 @@ func (in *instance) refuse(t *turn, at time.Time) bool {
 	case t.lost: // by now nobody waits for it
 		return true
 	case t.kind == turnCall && t.action == nil:
-		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.work.args.action, maxName)))
+		in.answerUnrun(t, wire.ActorActionNotFound.Newf("The actor type %s has no action %q.", in.def.name, clip(t.what.(string), maxName)))
 		return true
 	case !t.deadline.IsZero() && !at.Before(t.deadline):
 		in.answerUnrun(t, wire.ActionTimedOut.New().With(wire.RanNo))

@@ -17,6 +17,7 @@ type session struct {
 	log     *slog.Logger
 	defs    map[string]*definition
 	crew    *crew.Crew[*instance]
+	arena   arena           // of calls that wait; owned by the reader
 	workers *sync.WaitGroup // goroutines that run user code, of all sessions
 
 	// From Welcome; never written again.

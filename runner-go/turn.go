@@ -23,13 +23,14 @@ type turn struct {
 	// A call, or the open of a connection: what its CallResult names.
 	id        uint64
 	action    *action
-	work      *work // of a call, until it is answered; owned by the turn
+	args      []byte
+	work      *work // of a call that runs, until it is answered; owned by the turn
 	connRef   uint64
 	principal *Principal
 
 	conn *connection // turnGone; turnCall and turnOpen while they run
 	// what is what a turn of another kind is about: *runnerv1alpha1.GoneConnection, *runnerv1alpha1.ConnectionOpen, *arriving,
-	// *runnerv1alpha1.Fence, *doing, or nothing.
+	// *runnerv1alpha1.Fence, *doing, or nothing; of a call the name of an action that is not there, a string.
 	what any
 
 	failed error // the first emission that could not be held; owned by the turn
