@@ -14,8 +14,8 @@ func hooks() []Mutant {
 		{"forgets-run", "does not start run", []string{"LIFE-2"}, forgets("forgets-run", `Run(t, (*lifecycle).run)`)},
 		{"on-create-at-each-start", "runs onCreate when an actor wakes up, too", []string{"LIFE-2"}, []patch{{
 			sdk + "start.go",
-			"return in.wakeState(t.start.msg.State)",
-			"err := in.wakeState(t.start.msg.State); if err == nil && wrong(\"on-create-at-each-start\") { err = in.callHook(in.def.onCreate, t) }; return err",
+			"return in.wakeState(m.State)",
+			"err := in.wakeState(m.State); if err == nil && wrong(\"on-create-at-each-start\") { err = in.callHook(in.def.onCreate, t) }; return err",
 		}}},
 		{"on-wake-before-create-vars", "runs onWake before createVars", []string{"LIFE-2"}, []patch{{
 			sdk + "start.go",

@@ -11,8 +11,8 @@ func newcomers() []Mutant {
 		)}},
 		{"answers-twice", "answers each call twice", []string{"CALL-1", "LINK-9"}, []patch{behind(
 			"answers-twice", sdk+"flush.go",
-			`in.held = append(in.held, &t.result)`,
-			`in.held = append(in.held, &t.result)`,
+			`in.held = append(in.held, &w.result)`,
+			`in.held = append(in.held, &w.result)`,
 		)}},
 		{"cancel-unheard", "does not hear CancelCall", []string{"CALL-5"}, never(
 			"cancel-unheard", sdk+"deliver.go",
@@ -24,8 +24,8 @@ func newcomers() []Mutant {
 		)},
 		{"wake-as-creation", "creates an actor anew that only wakes up", []string{"LIFE-2", "STATE-1"}, []patch{{
 			sdk + "start.go",
-			`if !t.start.msg.Create {`,
-			`if !t.start.msg.Create && !wrong("wake-as-creation") {`,
+			`if !m.Create {`,
+			`if !m.Create && !wrong("wake-as-creation") {`,
 		}}},
 		{"versions-restart", "counts the versions of an actor from 1 again when it wakes up", []string{"COMMIT-2"}, []patch{behind(
 			"versions-restart", sdk+"start.go",

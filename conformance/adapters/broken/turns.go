@@ -20,7 +20,7 @@ func turns() []Mutant {
 		)}},
 		{"link-waits-for-turns", "answers no Ping while an action runs", []string{"LINK-8"}, []patch{first(
 			"link-waits-for-turns", sdk+"mailbox.go",
-			`t.args.action = t.action.name`,
+			`w := t.work`,
 			`turns.Lock(); defer turns.Unlock()`,
 		), first(
 			"link-waits-for-turns", sdk+"deliver.go",
@@ -39,8 +39,8 @@ func turns() []Mutant {
 		}}},
 		{"fence-before-waiting", "answers the fence of an actor before the outputs that wait for a commit", []string{"LINK-20"}, []patch{{
 			sdk + "mailbox.go",
-			`in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))`,
-			`say := in.say; if wrong("fence-before-waiting") { say = in.push }; say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.nonce, Actor: in.ref}))`,
+			`in.say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.what.(*runnerv1alpha1.Fence).Nonce, Actor: in.ref}))`,
+			`say := in.say; if wrong("fence-before-waiting") { say = in.push }; say(wire.Runner(&runnerv1alpha1.FenceReached{Nonce: t.what.(*runnerv1alpha1.Fence).Nonce, Actor: in.ref}))`,
 		}}},
 		{"unknown-action-as-internal", "does not tell an unknown action from one that failed", []string{"CALL-9"}, []patch{first(
 			"unknown-action-as-internal", sdk+"mailbox.go",

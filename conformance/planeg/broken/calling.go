@@ -10,8 +10,8 @@ func calls() []Mutant {
 		)),
 		mutant("calls-in-pairs", "delivers calls in pairs, the second first", "GCALL-02", patch{
 			route + "call.go",
-			`c.unsent = !inc.runner.Link.Send(inc.binding, &m)`,
-			`if !wrong("calls-in-pairs") { c.unsent = !inc.runner.Link.Send(inc.binding, &m) } else if heldCall == nil { heldCall = func() { inc.runner.Link.Send(inc.binding, &m) } } else { inc.runner.Link.Send(inc.binding, &m); heldCall(); heldCall = nil }`,
+			`c.unsent = !inc.runner.Link.SendCall(inc.binding, m)`,
+			`if !wrong("calls-in-pairs") { c.unsent = !inc.runner.Link.SendCall(inc.binding, m) } else if heldCall == nil { heldCall = func() { inc.runner.Link.SendCall(inc.binding, m) } } else { inc.runner.Link.SendCall(inc.binding, m); heldCall(); heldCall = nil }`,
 		}),
 		mutant("deadlines-unwatched", "lets calls wait for ever that went to their runner at once", "GHTTP-04", patch{
 			route + "call.go",

@@ -26,7 +26,7 @@ func lanes() []Mutant {
 		mutant("stream-losses-unmended", "sends nothing again of a connection that goes on over another stream", "GWT-08 GTRN-01 GTRN-03",
 			never("stream-losses-unmended", session+"rejoin.go", `case ch.kept.frames > 0`, `:`)),
 		mutant("stream-frames-denied", "says that it got nothing of a connection that goes on", "GWT-08", patch{
-			session + "rejoin.go", `Frames: ch.received}`, `Frames: map[bool]uint64{false: ch.received}[wrong("stream-frames-denied")]}`,
+			session + "rejoin.go", `Frames: ch.received.frames}`, `Frames: map[bool]uint64{false: ch.received.frames}[wrong("stream-frames-denied")]}`,
 		}),
 		mutant("lost-streams-unmissed", "keeps a connection that has lost its stream for good", "GWT-09",
 			unless("lost-streams-unmissed", session+"rejoin.go", `s.sessions.later(func() { conn.Close(wire.ConnectionClosed.New()) })`)),
