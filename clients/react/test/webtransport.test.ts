@@ -270,6 +270,36 @@ test("a session that fell back goes up by itself when UDP is back, and loses not
   expect(statuses).toStrictEqual(["connected"]);
 });
 
+test("where neither WebTransport nor WebSockets get through, a page goes by server-sent events, and up again when they do [HTTP-10]", async () => {
+  relay.blocked = true;
+  const page = await open();
+  await page.clock.install();
+  await page.evaluate(() => {
+    const real = globalThis.WebSocket;
+    /** As behind a proxy that breaks upgrades. */
+    globalThis.WebSocket = class extends real {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(new URL("/healthz", url), protocols);
+      }
+    };
+    Object.assign(globalThis, { mend: () => (globalThis.WebSocket = real) });
+  });
+  await enter(page, relay.url, unique("sse"));
+  await say(page, 0, 10);
+  await page.waitForFunction(() => room.told().transports.at(-1) === "sse");
+  await say(page, 10, 10);
+  await page.waitForFunction(() => room.told().heard.length >= 20); // answers do not wait for events here
+  expect((await told(page)).heard).toStrictEqual(words(20));
+  await page.evaluate(() => (globalThis as unknown as { mend(): void }).mend());
+  await page.clock.fastForward(31_000); // the time after which it is tried again
+  await page.waitForFunction(() => room.told().transports.at(-1) === "websocket");
+  await say(page, 20, 10);
+  await page.waitForFunction(() => room.told().heard.length >= 30);
+  const { heard, transports } = await told(page);
+  expect(heard).toStrictEqual(words(30));
+  expect(transports).toStrictEqual(["sse", "websocket"]);
+});
+
 test("an action by HTTP/3 [HTTP-9]", async () => {
   const socket = connect({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
