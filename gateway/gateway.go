@@ -75,6 +75,7 @@ type Gateway struct {
 	router  *route.Router
 	handler *api.Handler
 	budget  *budget.Budget
+	stats   *stats.Stats
 }
 
 // New assembles a gateway. Close ends it.
@@ -109,6 +110,7 @@ func New(cfg Config) (*Gateway, error) {
 
 func (g *Gateway) assemble(id string, authenticator *auth.Authenticator) error {
 	cfg, counters := g.cfg, new(stats.Stats)
+	g.stats = counters
 	var err error
 	g.placer, err = place.New(context.Background(), place.Config{
 		Store: cfg.Store, Auth: authenticator, Gateway: id, Region: cfg.Region, Logger: cfg.Logger, Lease: 5 * cfg.RunnerPing,
@@ -163,6 +165,9 @@ func (g *Gateway) Handler() http.Handler { return g.handler }
 
 // ServeRunner runs one runner link on a tcp, tls or unix connection until it ends. It owns conn.
 func (g *Gateway) ServeRunner(conn net.Conn) { g.handler.ServeRunner(conn) }
+
+// Unserved counts a client's connection that has ended before it brought a whole request.
+func (g *Gateway) Unserved() { g.stats.Unserved.Inc() }
 
 // Drain refuses new work, lets every actor make its final commit, and sends the clients elsewhere. When ctx ends first,
 // what has not stopped is left to Close.

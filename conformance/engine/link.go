@@ -28,6 +28,10 @@ func (r *run) connect(ctx context.Context, m *conformancev1alpha1.Connect) error
 	if m.Refuse != 0 {
 		s.gateway.Refuse(int(m.Refuse))
 	}
+	if r.socket != nil && s.process != nil && !s.process.Alive() { // nobody but the case starts it anew
+		code, _ := s.process.Exit(ctx)
+		return fmt.Errorf("%w again: its command %s", ErrNoRunner, launch.Ending(code))
+	}
 	if err := s.running(); err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ func (fakeGateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })
 }
 func (fakeGateway) ServeRunner(net.Conn) {}
+func (fakeGateway) Unserved()            {}
 
 func (g fakeGateway) Drain(context.Context) error {
 	if g.busy != nil {

@@ -24,6 +24,7 @@ import (
 const (
 	malformed   = "stagedoor_frames_malformed_total"
 	slowReaders = "stagedoor_slow_readers_total"
+	unserved    = "stagedoor_connections_unserved_total"
 	tooLarge    = `stagedoor_limit_reached_total{limit="max_frame"}`
 )
 

@@ -47,10 +47,14 @@ var tcpAttacks = []attack{
 	}},
 	{"a head without end", func(s *siege) error {
 		head := "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: " + strings.Repeat("a", 1<<20)
-		return crowd(func() error { return exchange(s.address, head, "HTTP/1.1 431 ") })
+		return s.counted(unserved, func() error {
+			return crowd(func() error { return exchange(s.address, head, "HTTP/1.1 431 ") })
+		})
 	}},
 	{"a malformed request", func(s *siege) error {
-		return crowd(func() error { return exchange(s.address, "GET \x00 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 ") })
+		return s.counted(unserved, func() error {
+			return crowd(func() error { return exchange(s.address, "GET \x00 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 ") })
+		})
 	}},
 	{"a body that is too large", func(s *siege) error {
 		head := "POST /v1/actors/tally:large/actions/add HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n"
@@ -77,13 +81,15 @@ func crowd(do func() error) error {
 
 // dribbled wants a crowd to be parted with that says something slowly, behind a beginning.
 func (s *siege) dribbled(begin, slowly string) error {
-	return crowd(func() error {
-		conn, err := net.Dial("tcp", s.address)
-		if err != nil {
+	return s.counted(unserved, func() error {
+		return crowd(func() error {
+			conn, err := net.Dial("tcp", s.address)
+			if err != nil {
+				return err
+			}
+			_, err = dribble(conn, begin, slowly)
 			return err
-		}
-		_, err = dribble(conn, begin, slowly)
-		return err
+		})
 	})
 }
 

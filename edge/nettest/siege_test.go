@@ -135,8 +135,12 @@ func (s *siege) counted(name string, attack func() error) error {
 	if err := attack(); err != nil {
 		return err
 	}
-	after, err := s.counter(name)
-	if err == nil && after <= before {
+	after := before
+	late := await(context.Background(), siegeWait, func() bool {
+		after, err = s.counter(name)
+		return err != nil || after > before
+	})
+	if err == nil && late != nil {
 		err = fmt.Errorf("%s was %v and is %v", name, before, after)
 	}
 	return err

@@ -11,8 +11,9 @@ import (
 
 // either takes a listener's connections apart: those that begin as TLS does, and those that speak plain text [TLS-1].
 type either struct {
-	from    net.Listener
-	waiting sync.WaitGroup
+	from     net.Listener
+	unserved func()
+	waiting  sync.WaitGroup
 
 	mu      sync.Mutex
 	unknown map[net.Conn]struct{} // have said nothing yet
@@ -33,11 +34,11 @@ type branch struct {
 func (b *branch) Close() error { return b.close() }
 
 // newEither begins to accept. Closing either branch closes the listener and both.
-func newEither(from net.Listener) (plain, secure net.Listener) {
+func newEither(from net.Listener, unserved func()) (plain, secure net.Listener) {
 	over := make(chan struct{})
 	closing := sync.OnceValue(from.Close)
 	e := &either{
-		from: from, unknown: map[net.Conn]struct{}{},
+		from: from, unserved: unserved, unknown: map[net.Conn]struct{}{},
 		plain:  &branch{Listener: from, conns: make(chan net.Conn), over: over, close: closing},
 		secure: &branch{Listener: from, conns: make(chan net.Conn), over: over, close: closing},
 	}
@@ -86,6 +87,7 @@ func (e *either) part(conn net.Conn, over <-chan struct{}) {
 	e.mu.Unlock()
 	if err != nil {
 		_ = conn.Close() // nothing was said on it
+		e.unserved()
 		return
 	}
 	select {

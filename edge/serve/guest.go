@@ -33,6 +33,7 @@ type guest struct {
 
 	// Guarded by guests.mu.
 	requests int
+	served   bool          // there was a request
 	place    *list.Element // in idle; nil: it is not
 	expiry   *time.Timer
 	left     bool
@@ -92,6 +93,7 @@ func (g *guest) count(n int) {
 	all := g.of
 	all.mu.Lock()
 	g.requests += n
+	g.served = true
 	all.rise(g)
 	var crowded *guest
 	if g.requests == 0 && !g.left {
@@ -104,7 +106,11 @@ func (g *guest) count(n int) {
 // leave notes that the connection has ended: nothing is to hold it any more.
 func (g *guest) leave() {
 	g.of.mu.Lock()
-	defer g.of.mu.Unlock()
 	g.left = true
 	g.of.rise(g)
+	served := g.served
+	g.of.mu.Unlock()
+	if !served {
+		greetingOf(g.conn.Context()).unserved()
+	}
 }

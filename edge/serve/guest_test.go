@@ -62,7 +62,7 @@ func serveQUIC(t *testing.T, handler http.Handler, mostIdle int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := newOverQUIC(socket, handler, source, 0, time.Minute, slog.New(slog.DiscardHandler))
+	q, err := newOverQUIC(socket, handler, source, 0, time.Minute, func() {}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -10,7 +11,8 @@ import (
 // A handshake counts from its first packet to its end, whichever it is, and once.
 func TestHandshakesUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var h handshakes
+		var unserved atomic.Int64
+		h := handshakes{unserved: func() { unserved.Add(1) }}
 		begin := func() (context.Context, context.CancelFunc, error) {
 			ctx, cancel := context.WithCancel(t.Context())
 			counted, err := h.begin(ctx, nil)
@@ -38,8 +40,8 @@ func TestHandshakesUnderWay(t *testing.T) {
 		if err != nil {
 			t.Errorf("one has ended, and the next is refused: %v", err)
 		}
-		greeted(done)
-		greeted(done)
+		greetingOf(done).end()
+		greetingOf(done).end()
 		cancel() // the connection ends much later
 		for _, end := range ends {
 			end()
@@ -47,6 +49,9 @@ func TestHandshakesUnderWay(t *testing.T) {
 		synctest.Wait()
 		if n := h.underWay.Load(); n != 0 {
 			t.Errorf("%d are under way", n)
+		}
+		if n := unserved.Load(); n != maxHandshakes+1 {
+			t.Errorf("%d are counted of %d that came to nothing", n, maxHandshakes+1)
 		}
 	})
 }

@@ -25,13 +25,16 @@ const (
 	stuckWrite = 30 * time.Second
 )
 
-func httpServer(handler http.Handler, idle time.Duration, logger *slog.Logger) *http.Server {
+func httpServer(handler http.Handler, idle time.Duration, unserved func(), logger *slog.Logger) *http.Server {
+	all := &arrivals{unserved: unserved}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:   handler,
-		Protocols: protocols,
+		Handler:     all.serving(handler),
+		ConnContext: all.receive,
+		ConnState:   all.change,
+		Protocols:   protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: silence, PingTimeout: pongWait, WriteByteTimeout: stuckWrite,
 		},

@@ -46,8 +46,11 @@ type overQUIC struct {
 
 // newOverQUIC begins to listen. sessionStreams is how many streams a WebTransport session may have open, beside those of requests, and
 // idle how long a connection may have no request under way.
-func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, sessionStreams int, idle time.Duration, logger *slog.Logger) (*overQUIC, error) {
-	q := &overQUIC{conns: map[*quic.Conn]struct{}{}, guests: guests{wait: idle, most: maxIdleGuests}}
+func newOverQUIC(socket net.PacketConn, handler http.Handler, c Certificates, sessionStreams int, idle time.Duration, unserved func(), logger *slog.Logger) (*overQUIC, error) {
+	q := &overQUIC{
+		conns: map[*quic.Conn]struct{}{}, greeting: handshakes{unserved: unserved},
+		guests: guests{wait: idle, most: maxIdleGuests},
+	}
 	q.transport = &quic.Transport{Conn: socket, VerifySourceAddress: q.greeting.doubted, ConnContext: q.greeting.begin}
 	q.server = &http3.Server{
 		Handler: q.counted(handler), MaxHeaderBytes: maxHeaderBytes, ConnContext: q.guests.receive,
@@ -114,7 +117,7 @@ func (q *overQUIC) serve() error {
 		if err != nil {
 			return err
 		}
-		greeted(conn.Context())
+		greetingOf(conn.Context()).end()
 		q.mu.Lock()
 		q.conns[conn] = struct{}{}
 		q.mu.Unlock()

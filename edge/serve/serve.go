@@ -1,7 +1,7 @@
 // Package serve runs a gateway on sockets: HTTP and runner listeners, limits of the HTTP server, shutdown.
 //
 // It opens and closes listeners and decides when the gateway drains; what is said on a socket is the gateway's affair, of
-// which it knows four methods. edge/cli calls Listen for each address, then Run once. Run returns when every goroutine
+// which it knows five methods. edge/cli calls Listen for each address, then Run once. Run returns when every goroutine
 // that it started has ended.
 package serve
 
@@ -23,6 +23,8 @@ type Gateway interface {
 	Handler() http.Handler
 	// ServeRunner speaks the runner protocol on a socket until it ends.
 	ServeRunner(net.Conn)
+	// Unserved counts a client's connection that has ended before it brought a whole request.
+	Unserved()
 	// Drain stops the actors and takes leave of everybody.
 	Drain(context.Context) error
 	// Close ends what is left at once.
@@ -98,16 +100,16 @@ func (s *server) prepare() error {
 	}
 	var fault error
 	if o.QUIC != nil {
-		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.SessionStreams, o.IdleTimeout, o.Logger); fault == nil {
+		if s.quic, fault = newOverQUIC(o.QUIC, handler, o.Certificates, o.SessionStreams, o.IdleTimeout, s.gateway.Unserved, o.Logger); fault == nil {
 			handler, fault = alternative(handler, o.QUIC.LocalAddr())
 		}
 	}
-	s.http = httpServer(handler, o.IdleTimeout, o.Logger)
+	s.http = httpServer(handler, o.IdleTimeout, s.gateway.Unserved, o.Logger)
 	switch {
 	case o.Certificates == nil:
 		s.tcp = []net.Listener{o.HTTP}
 	case o.PlainToo && CanPeek:
-		plain, secure := newEither(o.HTTP)
+		plain, secure := newEither(o.HTTP, s.gateway.Unserved)
 		s.tcp = []net.Listener{plain, secured(secure, o.Certificates)}
 	case o.PlainToo:
 		s.tcp = []net.Listener{o.HTTP}

@@ -28,13 +28,14 @@ type gateway struct {
 	runners  chan net.Conn
 	draining chan struct{}
 	closed   chan struct{}
-	stubborn bool // Drain waits for its context
+	stubborn bool          // Drain waits for its context
+	unserved chan struct{} // a connection brought no request
 }
 
 func newGateway() *gateway {
 	return &gateway{
 		release: make(chan struct{}), waiting: make(chan struct{}, 1), runners: make(chan net.Conn, 1),
-		draining: make(chan struct{}), closed: make(chan struct{}),
+		draining: make(chan struct{}), closed: make(chan struct{}), unserved: make(chan struct{}, 100),
 	}
 }
 
@@ -47,6 +48,8 @@ func (g *gateway) Handler() http.Handler {
 		_, _ = io.WriteString(w, r.Proto)
 	})
 }
+
+func (g *gateway) Unserved() { g.unserved <- struct{}{} }
 
 func (g *gateway) ServeRunner(conn net.Conn) {
 	g.runners <- conn

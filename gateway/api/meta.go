@@ -100,6 +100,7 @@ func metricsHandler(s *stats.Stats) http.Handler {
 	counter("invalid_reports", "Actors fenced because their runner broke the protocol.", &s.InvalidReports)
 	counter("errors_replaced", "Error codes that their sender may not send.", &s.ErrorsReplaced)
 	counter("frames_malformed", "Frames that could not be decoded.", &s.FramesMalformed)
+	counter("connections_unserved", "Clients' connections that ended before they brought a whole request.", &s.Unserved)
 	counter("hung_actors", "Actors fenced because they left a call or an open unanswered.", &s.Hung)
 	counter("adoptions", "Actors that went on with their memory after the session of their runner was lost.", &s.Adopted)
 	s.EachLimit(func(name string, reached *stats.Counter) {

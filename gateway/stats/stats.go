@@ -28,6 +28,7 @@ type Stats struct {
 	InvalidReports    Counter // actors fenced because their runner broke the protocol [LINK-9]
 	ErrorsReplaced    Counter // error codes that their sender may not send [ERR-2]
 	FramesMalformed   Counter // frames that could not be decoded
+	Unserved          Counter // clients' connections that ended before they brought a whole request
 	Hung              Counter // actors fenced because a call or open stayed unanswered long after its deadline [LIFE-12]
 	Adopted           Counter // actors that went on with their memory after a lost session [LEASE-4]
 
