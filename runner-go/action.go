@@ -24,10 +24,10 @@ type action struct {
 // Action0 registers a method without arguments as an action. The name is 1 to 128 bytes and given once per type; anything
 // else panics. A result of type None is no output.
 func Action0[A, R any](t *Type[A], name string, fn func(*A, context.Context) (R, error)) {
-	var spares spares[R]
+	var pool spares[R]
 	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
-		r := spares.take()
-		defer spares.give(r)
+		r := pool.take()
+		defer pool.give(r)
 		if err := args.end(); err != nil {
 			return err
 		}
@@ -45,10 +45,10 @@ func Action1[A, T1, R any](t *Type[A], name string, fn func(*A, context.Context,
 		a1 T1
 		r  R
 	}
-	var spares spares[values]
+	var pool spares[values]
 	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
-		v := spares.take()
-		defer spares.give(v)
+		v := pool.take()
+		defer pool.give(v)
 		if err := args.decode(&v.a1); err != nil {
 			return err
 		}
@@ -66,10 +66,10 @@ func Action2[A, T1, T2, R any](t *Type[A], name string, fn func(*A, context.Cont
 		a2 T2
 		r  R
 	}
-	var spares spares[values]
+	var pool spares[values]
 	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
-		v := spares.take()
-		defer spares.give(v)
+		v := pool.take()
+		defer pool.give(v)
 		if err := args.decode(&v.a1, &v.a2); err != nil {
 			return err
 		}
@@ -88,10 +88,10 @@ func Action3[A, T1, T2, T3, R any](t *Type[A], name string, fn func(*A, context.
 		a3 T3
 		r  R
 	}
-	var spares spares[values]
+	var pool spares[values]
 	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
-		v := spares.take()
-		defer spares.give(v)
+		v := pool.take()
+		defer pool.give(v)
 		if err := args.decode(&v.a1, &v.a2, &v.a3); err != nil {
 			return err
 		}
@@ -111,10 +111,10 @@ func Action4[A, T1, T2, T3, T4, R any](t *Type[A], name string, fn func(*A, cont
 		a4 T4
 		r  R
 	}
-	var spares spares[values]
+	var pool spares[values]
 	t.def.addAction(name, func(self hosted, ctx context.Context, args *arguments, out *bytes.Buffer) (err error) {
-		v := spares.take()
-		defer spares.give(v)
+		v := pool.take()
+		defer pool.give(v)
 		if err := args.decode(&v.a1, &v.a2, &v.a3, &v.a4); err != nil {
 			return err
 		}
