@@ -16,7 +16,8 @@ import (
 // benchFlags are those of the bench commands.
 type benchFlags struct {
 	bench.Options
-	json bool
+	json       bool
+	transports []string
 }
 
 func (p *Program) benchCommand() *cobra.Command {
@@ -35,7 +36,7 @@ does both; the rows of the second say -sdk. Those of another transport than WebS
 
 The scenarios js and peer need Node.js and this repository with its JavaScript packages built; peer also needs rivetkit, which
 "npm install" in bench/peer brings. "all" leaves out what is not there, and says so.`,
-		Example: "  stagedoor bench calls\n  stagedoor bench calls --transport wt\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
+		Example: "  stagedoor bench calls\n  stagedoor bench calls --transport ws,wt,h1,h3\n  stagedoor bench commits --store embedded --store redis://127.0.0.1:6379\n  stagedoor bench all --json >new.json\n  stagedoor bench compare old.json new.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -56,8 +57,8 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 			"`how` actions are called: connection, by light clients; sdk, on connections of clients/go; handle, likewise without connection")
 	}
 	if s.Options.Transport != "" {
-		cmd.Flags().StringVar(&f.Transport, "transport", s.Options.Transport,
-			"`what` actions are called over: ws, WebSocket; wt, WebTransport; h1 and h3, HTTP/1.1 and HTTP/3, with a request for each call")
+		cmd.Flags().StringSliceVar(&f.transports, "transport", []string{s.Options.Transport},
+			"`what` actions are called over: ws, WebSocket; wt, WebTransport; h1 and h3, HTTP/1.1 and HTTP/3, with a request for each call; several, with commas, one after another")
 	}
 	if s.Options.Stores != nil {
 		f.stores(cmd, s.Options.Stores, "`store` to measure: embedded, or redis://host:port, in which keys are made and removed again; repeat it for both")
@@ -66,7 +67,22 @@ func (p *Program) benchScenario(s bench.Scenario) *cobra.Command {
 		f.scripts(cmd)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.bench(cmd, []bench.Scenario{s}, f, func(bench.Scenario) bench.Options { return f.Options })
+		list := []bench.Scenario{s}
+		if s.Options.Transport != "" {
+			if len(f.transports) == 0 {
+				return usageError{errors.New("--transport names none")}
+			}
+			list = make([]bench.Scenario, len(f.transports))
+			for i, transport := range f.transports {
+				list[i] = s
+				list[i].Options.Transport = transport
+			}
+		}
+		return p.bench(cmd, list, f, func(one bench.Scenario) bench.Options {
+			o := f.Options
+			o.Transport = one.Options.Transport
+			return o
+		})
 	}
 	return cmd
 }

@@ -267,6 +267,8 @@ func TestCommandsThatAreNotUnderstood(t *testing.T) {
 		{"a bad address", []string{"actors", "get", "co unter"}, "type:part:part"},
 		{"an unknown scenario", []string{"bench", "fly"}, `unknown command "fly" for "stagedoor bench"`},
 		{"a negative number", []string{"bench", "calls", "--connections", "-1"}, "--connections is -1; it is at least 1"},
+		{"an unknown transport among others", []string{"bench", "calls", "--transport", "ws,carrier-pigeon"}, `--transport is "carrier-pigeon"; it is one of ws, wt, h1, h3`},
+		{"no transport", []string{"bench", "calls", "--transport", ""}, "--transport names none"},
 		{"a negative limit", []string{"bench", "all", "--actors=-2"}, "--actors is -2"},
 		{"no time", []string{"bench", "cold", "--duration", "0"}, "--duration is 0s"},
 		{"a number that the scenario does not have", []string{"bench", "cold", "--connections", "3"}, "--connections"},
