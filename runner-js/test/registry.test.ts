@@ -37,8 +37,12 @@ describe("a registry", () => {
   });
 
   test("is started by any of its names", async () => {
+    const hosting = () => setup({ use: { one: counterOf(1) }, endpoint: gateway.url, token: "r-secret", ...quiet });
+    const first = hosting();
+    await first.startAndWait(); // from now on the gateway knows the type, and calls wait for a runner
+    await first.shutdown();
     for (const name of ["startRunner", "start", "startEnvoy", "serve"] as const) {
-      const registry = setup({ use: { one: counterOf(1) }, endpoint: gateway.url, token: "r-secret", ...quiet });
+      const registry = hosting();
       registry[name]();
       expect(await clientOf<typeof registry>().one.getOrCreate([name]).increment()).toBe(1);
       await registry.shutdown();
