@@ -34,14 +34,14 @@ func clientCases() []*Case {
 		{ID: "GCLI-11", Title: "a session goes on over another socket: its calls, its connections, each event once", Requirements: needs("SESS-12:ce0fde SESS-13:6c33f2 SESS-15:01f473"), run: clientResumes},
 		{ID: "GCLI-12", Title: "a token works once", Requirements: needs("SESS-16:8cda05"), run: tokenOnce},
 		{ID: "GCLI-13", Title: "an unknown token begins a new session", Requirements: needs("SESS-15:01f473"), run: unknownToken},
-		{ID: "GCLI-14", Title: "an Ack of more than was sent is a fault that costs nothing else", Requirements: needs("SESS-14:830898"), run: clientAck},
+		{ID: "GCLI-14", Title: "an Ack of more than was sent is a fault that costs nothing else", Requirements: needs("SESS-14:93f593"), run: clientAck},
 		{ID: "GCLI-15", Title: "a session that was not given resume ends with its socket, and its connections with it", Requirements: needs("SESS-8:168543 CONN-4:b3d458"), run: sessionEnds},
 		{ID: "GCLI-16", Title: "arguments over the limit cost only their call", Requirements: needs("LIMIT-1:27cab7"), run: longArguments},
 		{ID: "GCLI-17", Title: "a call with an idempotency key is refused until the gateway announces it", Requirements: needs("ONCE-0:bb797f"), run: idempotency},
 		{ID: "GCLI-18", Title: "a message over the limit ends the session, and nobody else's", Requirements: needs("FRAME-2:9beed0 FRAME-6:274312 LIMIT-1:27cab7"), scope: inFrames(noFrames), run: oversize},
 		{ID: "GCLI-19", Title: "a second Hello is a fault that costs nothing else", Requirements: needs("SESS-2:a90343"), run: secondHello},
 		{ID: "GCLI-20", Title: "what is about a connection that was never there is answered connection.not_found", Requirements: needs("CALL-2:525e22"), scope: overWebSocket("over WebTransport no stream would be that connection's, GWT-03"), run: noConnection},
-		{ID: "GCLI-22", Title: "what no answer acknowledges is acknowledged within 64 frames", Requirements: needs("SESS-14:830898"), run: clientAcked},
+		{ID: "GCLI-22", Title: "what no answer acknowledges is acknowledged within 64 frames", Requirements: needs("SESS-14:93f593"), run: clientAcked},
 	}
 }
 

@@ -32,7 +32,7 @@ func laneCases() []*Case {
 		over("GWT-08", "a connection goes on over another stream, with nothing lost or doubled either way", "SESS-20:dbd13d SESS-12:ce0fde", lostStream),
 		over("GWT-09", "without resume a connection ends with its stream, and no other", "SESS-20:dbd13d", noResume),
 		stray,
-		over("GWT-11", "there is no going on with a connection that the gateway has forgotten, nor from an impossible count", "SESS-20:dbd13d SESS-14:830898", noSuchChannel),
+		over("GWT-11", "there is no going on with a connection that the gateway has forgotten, nor from an impossible count", "SESS-20:dbd13d SESS-14:93f593", noSuchChannel),
 		over("GWT-16", "a connection whose open was lost with its stream is opened over another", "SESS-20:dbd13d", openLost),
 		over("GWT-12", "a connection that is not read holds up no other", "SESS-19:4f725a", unreadStream),
 		over("GWT-13", "a session that goes on elsewhere is closed with code and reason, behind Goodbye", "SESS-22:9d65a7 SESS-15:01f473", closeCodes),

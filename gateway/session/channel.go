@@ -207,18 +207,13 @@ func (s *Session) acknowledged(m *clientv1alpha1.Ack) *wire.Error {
 	return nil
 }
 
-// release forgets a channel on which nothing comes any more, and whose end the client has. One that waits for another stream may
-// be brought what the last one lost, whatever an Ack on channel 0 says before.
+// release forgets a channel on which nothing comes any more, and whose end the client has.
 func (s *Session) release(ch *channel) {
-	apart := s.socket != nil && s.socket.streams != nil
-	if ch != &s.own && ch.finished() && (ch.left || !apart) {
+	if ch != &s.own && ch.ended && ch.acked == ch.sent && (ch.stream == nil || ch.left) {
 		s.ack(ch)
 		s.remove(ch)
 	}
 }
-
-// finished tells whether the channel has ended, and the client has all of it.
-func (ch *channel) finished() bool { return ch.ended && ch.acked == ch.sent }
 
 // channel is the channel of a number, or nil.
 func (s *Session) channel(n uint64) *channel {
@@ -250,7 +245,7 @@ func (s *Session) remove(ch *channel) {
 func (s *Session) purge() bool {
 	before := len(s.channels)
 	for _, ch := range s.channels {
-		if ch.finished() && !ch.lost && ch.stream == nil {
+		if ch.ended && !ch.lost && ch.acked == ch.sent && ch.stream == nil {
 			s.remove(ch)
 		}
 	}

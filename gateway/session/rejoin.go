@@ -79,6 +79,7 @@ func (s *Session) strand(ch *channel) {
 	s.unqueue(ch)
 	if s.resumable {
 		s.stray(ch)
+		s.release(ch)
 		return
 	}
 	if !ch.ended {
@@ -123,12 +124,12 @@ func (s *Session) endStrays() {
 		if ch.stream != nil || ch.lost || ch.strayed.IsZero() {
 			continue
 		}
-		switch rest := s.cfg.ResumeWait - time.Since(ch.strayed); {
-		case rest <= 0 && ch.finished():
-			s.remove(ch)
-		case rest <= 0:
+		rest := s.cfg.ResumeWait - time.Since(ch.strayed)
+		if rest <= 0 {
 			s.lose(ch)
-		case next == 0 || rest < next:
+			continue
+		}
+		if next == 0 || rest < next {
 			next = rest
 		}
 	}
